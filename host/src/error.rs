@@ -1,0 +1,95 @@
+//! What can end a run, sorted by what a person has to do about it.
+
+use std::fmt;
+
+/// Whose move it is. Decides the exit code of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The file, a flag or an argument is wrong: exit code 2.
+    Config,
+    /// The API refuses the credentials, or they are missing: exit code 3.
+    Auth,
+    /// The API failed or answered something unexpected: exit code 4.
+    Source,
+    /// The database failed: exit code 5.
+    Destination,
+    /// A limit was reached, or the policy denied something: exit code 6.
+    Policy,
+    /// The user interrupted the run: exit code 130.
+    Interrupted,
+    /// A defect of Spile or of the connector: exit code 1.
+    Internal,
+}
+
+impl Class {
+    /// The exit code of the program.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal => 1,
+            Self::Config => 2,
+            Self::Auth => 3,
+            Self::Source => 4,
+            Self::Destination => 5,
+            Self::Policy => 6,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// A failure, with all that a person needs to act on it. Never contains a credential.
+#[derive(Clone, Debug)]
+pub struct Error {
+    /// Whose move it is.
+    pub class: Class,
+    /// What happened: a lower-case fragment.
+    pub message: String,
+    /// Where and in which circumstances, as label and text: `("resource", "datasets")`, `("url", "https://…")`.
+    pub facts: Vec<(&'static str, String)>,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// JSON pointer into the source's configuration, where the failure has a place in it.
+    pub pointer: Option<String>,
+}
+
+/// The result of all that can end a run.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure of this class.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), facts: Vec::new(), advice: None, pointer: None }
+    }
+
+    /// Adds a fact, such as `("resource", "datasets")`.
+    #[must_use]
+    pub fn fact(mut self, label: &'static str, text: impl fmt::Display) -> Self {
+        self.facts.push((label, text.to_string()));
+        self
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// Adds the place in the source's configuration.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for (label, text) in &self.facts {
+            write!(f, "; {label}: {text}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

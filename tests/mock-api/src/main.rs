@@ -1,1 +1,3 @@
-fn main(){}
+//! The mock API.
+
+fn main() {}

@@ -4,3 +4,6 @@
 pub mod error;
 
 pub use error::{Class, Error, Result};
+
+/// The component that travels inside the program.
+pub const COMPONENT: &[u8] = include_bytes!(env!("SPILE_COMPONENT"));

@@ -1,1 +1,3 @@
-fn main(){}
+//! The `spile` program.
+
+fn main() {}

@@ -19,7 +19,7 @@ pub struct Expected {
 
 impl Expected {
     /// Counts over all records of these options.
-    pub(crate) fn of(options: &Options) -> Self {
+    pub fn of(options: &Options) -> Self {
         let mut expected = Self::default();
         for collection in Collection::ALL {
             let all = records(options, collection);

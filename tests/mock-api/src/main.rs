@@ -4,7 +4,7 @@
 //! must have loaded; neither needs the token.
 
 use clap::Parser;
-use mock_api::{MockApi, Options};
+use mock_api::{Expected, MockApi, Options};
 use std::future::Future;
 use std::io::{self, Write as _};
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,11 +19,21 @@ struct Program {
     /// Ends when standard input is closed, too: so nothing is left behind where the parent is killed.
     #[arg(long)]
     until_stdin_closes: bool,
+    /// Prints a line `TABLE ROWS` for each table that a run must have loaded, and ends.
+    #[arg(long)]
+    print_expected: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let program = Program::parse();
+    if program.print_expected {
+        let mut out = io::stdout().lock();
+        for (table, rows) in Expected::of(&program.options).tables {
+            writeln!(out, "{table} {rows}")?;
+        }
+        return Ok(());
+    }
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let api = MockApi::start(program.options)?;
     let mut out = io::stdout();

@@ -37,12 +37,12 @@ read -r line <"$temporary/line" || { echo "demo: the mock API did not start" >&2
 url=${line#listening on }
 echo "demo: the mock API listens on $url"
 
-# Runs `spile COMMAND FILE` with the arguments that follow, on the mock API.
+# Runs `spile COMMAND FILE` with the arguments that follow, on the mock API. Only the script holds the API's input open.
 spile() {
     command=$1
     shift
     "$programs/spile" "$command" connectors/ai-platform.yaml "$@" --base-url "$url" --allow-private "$url" \
-        --param user_id=demo --secret api_key=env:SPILE_DEMO_TOKEN
+        --param user_id=demo --secret api_key=env:SPILE_DEMO_TOKEN 4>&-
 }
 
 rm -f "$database" "$database.wal"

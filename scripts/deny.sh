@@ -18,11 +18,11 @@ else
     fi
 fi
 
-"$deny" check licenses bans sources
+"$deny" --workspace check licenses bans sources
 
 # The advisories are in a git repository, which not every network reaches.
-if "$deny" fetch db; then
-    "$deny" check --disable-fetch advisories
+if "$deny" --workspace fetch db; then
+    "$deny" --workspace check --disable-fetch advisories
 else
     echo "deny: NOT CHECKED: advisories, because the RustSec database cannot be fetched from here" >&2
 fi

@@ -52,7 +52,7 @@ echo "demo: once more into the same file: rows are merged by id, so there must b
 spile run --to "duckdb:$database" --summary json >"$temporary/summary"
 
 # {"tables": [{"table": …, "total": …}, …]} as lines `table total`.
-tr -d ' \n' <"$temporary/summary" | tr '{}' '\n\n' |
+tr -d ' \n' <"$temporary/summary" | tr '{}' '[\n*]' |
     sed -n 's/.*"table":"\([^"]*\)".*"total":\([0-9]*\).*/\1 \2/p' >"$temporary/loaded"
 "$programs/mock-api" "$@" --user demo --print-expected >"$temporary/expected"
 

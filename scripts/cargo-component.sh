@@ -17,6 +17,8 @@ fi
 
 # It writes bindings into the sources, wherever there is a folder `wit`; ours are made by a macro, and nothing reads these.
 trap 'rm -f src/bindings.rs' EXIT
-"$root/bin/cargo-component" component build --package spile-connector --lib --profile component --target wasm32-unknown-unknown
+# Through cargo, so that it finds rustup: it adds the target wasm32-wasip1, which it wants to be there whatever is built.
+PATH=$root/bin:$PATH cargo component build --package spile-connector --lib --profile component \
+    --target wasm32-unknown-unknown
 component=$target/wasm32-unknown-unknown/component/spile_connector.wasm
 echo "cargo-component: $component, $(wc -c <"$component") bytes"

@@ -1,6 +1,6 @@
 //! Runs that are cut off: the next one makes good.
 
-use mock_api::{MockApi, Options};
+use mock_api::{Collection, MockApi, Options};
 
 use crate::{
     setting::{SHIPPED, Setting},
@@ -65,4 +65,48 @@ fn a_run_that_is_killed_at_any_moment_is_made_good_by_the_next() {
         setting.run(SHIPPED).succeeds();
         setting.tables().assert_equal(&expected);
     }
+}
+
+#[test]
+fn an_interrupted_run_ends_cleanly_and_the_next_one_goes_on() {
+    let setting = Setting::new(options());
+    let first_page = format!("{}?page=1&per_page=20", setting.api.paths(Collection::Applications)[0]);
+    let interrupt = || {
+        setting.api.reset_stats();
+        // Rows of the first applications were delivered by then: the window looks only so far ahead.
+        let running = setting.wait_until(setting.run(SHIPPED).start(), |stats| stats.total >= 60);
+        running.signal(libc::SIGINT);
+        let outcome = running.end().ended_with(130).says(&["interrupted", "the next run goes on"]);
+        assert_eq!(outcome.stdout, "");
+        setting.api.stats().by_target
+    };
+    assert!(interrupt().contains_key(&first_page));
+    assert!(setting.tables().counts().is_empty());
+    // What was read is not read again, not even after a second interruption.
+    let second = interrupt();
+    assert!(!second.contains_key(&first_page), "{second:?}");
+
+    setting.api.reset_stats();
+    setting.run(SHIPPED).succeeds();
+    let third = setting.api.stats().by_target;
+    assert!(!third.contains_key(&first_page), "{third:?}");
+    setting.tables().assert_equal(&Tables::of_api(&setting.api));
+
+    // The next run begins anew.
+    setting.api.reset_stats();
+    setting.run(SHIPPED).succeeds();
+    assert!(setting.api.stats().by_target.contains_key(&first_page));
+}
+
+#[test]
+fn a_run_that_was_interrupted_and_then_killed_still_goes_on() {
+    let setting = Setting::new(options());
+    for signal in [libc::SIGINT, libc::SIGKILL] {
+        setting.api.reset_stats();
+        let running = setting.wait_until(setting.run(SHIPPED).start(), |stats| stats.total >= 60);
+        running.signal(signal);
+        running.end();
+    }
+    setting.run(SHIPPED).succeeds();
+    setting.tables().assert_equal(&Tables::of_api(&setting.api));
 }

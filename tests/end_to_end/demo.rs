@@ -111,7 +111,7 @@ fn destination_and_dataset_are_named_after_the_pipeline() {
 #[test]
 fn a_person_sees_a_table_and_a_pipeline_what_it_would_read() {
     let setting = Setting::new(Options::default());
-    let out = setting.run(SHIPPED).with(["--summary", "table"]).succeeds();
+    let out = setting.call("run", SHIPPED).succeeds();
     for (table, rows) in setting.api.expected().tables {
         let line = out.stdout.lines().find(|line| line.split_whitespace().any(|word| word == table));
         let line = line.unwrap_or_else(|| panic!("{table} is missing in:\n{}", out.stdout));

@@ -150,10 +150,7 @@ fn a_wrong_call_is_a_configuration_error() {
 fn an_address_of_this_machine_needs_to_be_allowed() {
     let setting = Setting::new(Options::default());
     let url = setting.api.base_url();
-    let call = Call::new(setting.folder(), &["run", SHIPPED, "--base-url", url])
-        .with(["--param", "user_id=acme", "--secret", "api_key=env:SPILE_TEST_TOKEN"])
-        .env("SPILE_TEST_TOKEN", "mock-token");
-    call.outcome().ended_with(6).says(&["127.0.0.1", &format!("--allow-private {url}")]);
+    setting.call_at(url, "run", SHIPPED).outcome().ended_with(6).says(&["127.0.0.1", &format!("--allow-private {url}")]);
     assert_eq!(setting.api.stats().connections, 0);
 }
 
@@ -177,10 +174,7 @@ fn an_origin_that_is_allowed_but_not_configured_is_not_reached() {
     // To allow a private address is not to name an origin.
     let setting = Setting::new(Options::default());
     let other = Setting::new(Options::default());
-    let call = Call::new(setting.folder(), &["run", SHIPPED, "--base-url", setting.api.base_url()])
-        .with(["--allow-private", other.api.base_url()])
-        .with(["--param", "user_id=acme", "--secret", "api_key=env:SPILE_TEST_TOKEN"])
-        .env("SPILE_TEST_TOKEN", "mock-token");
+    let call = setting.call_at(setting.api.base_url(), "run", SHIPPED).with(["--allow-private", other.api.base_url()]);
     call.outcome().ended_with(6).says(&["127.0.0.1"]);
     assert_eq!(setting.api.stats().connections + other.api.stats().connections, 0);
 }

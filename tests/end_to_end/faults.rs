@@ -3,7 +3,7 @@
 use mock_api::{Collection, Options, RetryAfter};
 
 use crate::{
-    setting::{SHIPPED, Setting},
+    setting::{AS_GIVEN, SHIPPED, Setting},
     tables::Tables,
 };
 
@@ -22,13 +22,15 @@ fn every_seventh_request_refused_gives_the_same_tables() {
 }
 
 #[test]
-fn waits_of_the_configuration_are_shown_and_counted() {
-    let setting = Setting::new(Options { too_many_every: 40, ..Options::default() });
+fn waits_are_shown_and_counted() {
+    // Each request is refused once: the very first one leaves nothing to do but to wait.
+    let setting = Setting::new(Options { apps: 2, inputs: 30, too_many_every: 1, ..Options::default() });
     let file = setting.impatient();
-    let out = setting.run_bound(file).with(["--window", "1"]).succeeds();
+    let outcome = setting.run_bound(file).succeeds().says(&["applications waits"]);
     setting.tables().assert_equal(&Tables::of_api(&setting.api));
-    // One request at a time: nothing to do but to wait.
-    assert_eq!(out.summary().of_all("waits"), setting.api.stats().by_status[&429]);
+    let summary = outcome.summary();
+    assert!(summary.of_resource("applications", "waits") > 0);
+    assert_eq!(summary.of_all("retries") * 2, setting.api.stats().total);
 }
 
 #[test]
@@ -99,9 +101,9 @@ fn a_server_error_that_is_not_listed_ends_the_run_at_once() {
 #[test]
 fn an_api_that_is_not_there_is_a_source_error() {
     let setting = Setting::new(Options::default());
-    // Port 9 of loopback is `discard`, and nothing discards here.
-    let nowhere = "http://127.0.0.1:9";
-    let file = setting.impatient();
-    let call = setting.run_bound(file).with(["--base-url", nowhere, "--allow-private", nowhere]);
-    call.outcome().ended_with(4).says(&["applications", "127.0.0.1:9"]);
+    // The first port of all: nothing has been listening there for decades.
+    let nowhere = "http://127.0.0.1:1";
+    let file = setting.file("tap.json", &AS_GIVEN.replace("\"backoff_factor\": 2", "\"backoff_factor\": 0"));
+    let call = setting.call_at(nowhere, "run", file).with(["--allow-private", nowhere, "--resource", "applications"]);
+    call.outcome().ended_with(4).says(&["applications", "127.0.0.1:1/v2/users/acme/apps", "attempts: 4"]);
 }

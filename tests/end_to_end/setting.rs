@@ -56,14 +56,18 @@ impl Setting {
         self.file("ai-platform.json", &text)
     }
 
-    /// `spile COMMAND FILE` with all that the connector needs to reach the API.
-    pub fn call(&self, command: &str, file: impl AsRef<Path>) -> Call {
+    /// `spile COMMAND FILE` for the API at this URL, with a user and a secret, and without leave to reach this machine.
+    pub fn call_at(&self, url: &str, command: &str, file: impl AsRef<Path>) -> Call {
         let Options { user, token, .. } = self.api.options();
         Call::new(self.folder(), &[command])
             .with([file.as_ref()])
-            .with(["--base-url", self.api.base_url(), "--allow-private", self.api.base_url()])
-            .with(["--param", &format!("user_id={user}"), "--secret", "api_key=env:SPILE_TEST_TOKEN"])
+            .with(["--base-url", url, "--param", &format!("user_id={user}"), "--secret", "api_key=env:SPILE_TEST_TOKEN"])
             .env("SPILE_TEST_TOKEN", &token)
+    }
+
+    /// `spile COMMAND FILE` with all that the connector needs to reach the API.
+    pub fn call(&self, command: &str, file: impl AsRef<Path>) -> Call {
+        self.call_at(self.api.base_url(), command, file).with(["--allow-private", self.api.base_url()])
     }
 
     /// `spile run FILE` into the database, with a summary in JSON.

@@ -4,6 +4,7 @@
 pub mod destination;
 pub mod error;
 pub mod load;
+pub mod pipeline;
 
 pub use error::{Class, Error, Result};
 

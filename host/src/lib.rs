@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod gate;
+pub mod sandbox;
 
 pub use error::{Class, Error, Result};
 

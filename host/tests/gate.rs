@@ -425,9 +425,15 @@ async fn a_truncated_body_is_an_error() {
 
 #[tokio::test]
 async fn a_body_that_is_not_in_its_encoding_is_an_error() {
-    let server = Server::start(|_| ok_with("content-encoding: gzip\r\n", &[b'a'; 100])).await;
-    let code = read(&gate(&[server.origin()]), &server.url("/")).await.unwrap_err();
-    assert!(matches!(code, Code::HttpResponseContentCoding(None)), "{code:?}");
+    let server = Server::start(|request| {
+        let encoding = request.split_whitespace().nth(1).unwrap().trim_start_matches('/');
+        ok_with(&format!("content-encoding: {encoding}\r\n"), &[0xff; 100])
+    })
+    .await;
+    for encoding in ["gzip", "deflate", "br", "zstd"] {
+        let code = read(&gate(&[server.origin()]), &server.url(&format!("/{encoding}"))).await.unwrap_err();
+        assert!(matches!(code, Code::HttpResponseContentCoding(None)), "{encoding}: {code:?}");
+    }
 }
 
 #[tokio::test]

@@ -109,15 +109,15 @@ impl Failure {
         code.into()
     }
 
-    /// Sorts what the HTTP client says about the body of a response.
+    /// Sorts what the HTTP client says about the body of a response. A decoder says that input is missing in the same way
+    /// whether the connection broke or the server sent half of it.
     pub fn of_body(error: &reqwest::Error) -> Code {
-        let ended = cause::<io::Error>(error).is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof);
-        if error.is_timeout() {
-            Code::HttpResponseTimeout
-        } else if error.is_decode() && !ended && cause::<hyper::Error>(error).is_none() {
-            Code::HttpResponseContentCoding(None)
-        } else {
-            Code::HttpResponseIncomplete
+        let of_connection = cause::<hyper::Error>(error).is_some();
+        match cause::<io::Error>(error).map(io::Error::kind) {
+            _ if error.is_timeout() => Code::HttpResponseTimeout,
+            Some(io::ErrorKind::UnexpectedEof) | None => Code::HttpResponseIncomplete,
+            Some(_) if of_connection => Code::HttpResponseIncomplete,
+            Some(_) => Code::HttpResponseContentCoding(None),
         }
     }
 }

@@ -81,7 +81,8 @@ pub fn warn(warnings: &[Error], pipeline: &Pipeline) {
 }
 
 fn show(error: &Error, severity: Severity) {
-    let theme = if std::io::stderr().is_terminal() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme =
+        if std::io::stderr().is_terminal() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
     let mut text = String::new();
     match handler.render_report(&mut text, &Shown::new(error, severity)) {

@@ -42,7 +42,8 @@ impl Progress {
     pub fn tell(&mut self, event: &Event<'_>) {
         match event {
             Event::Resumed(resumed) => {
-                let staged = resumed.interrupted.as_ref().map_or(0, |interrupted| interrupted.rows.iter().map(|r| r.1).sum());
+                let staged =
+                    resumed.interrupted.as_ref().map_or(0, |interrupted| interrupted.rows.iter().map(|r| r.1).sum());
                 self.line(&format!("going on with an interrupted run, of which {staged} rows are kept"));
             }
             Event::Counts(counts) => self.counts(counts),
@@ -62,7 +63,8 @@ impl Progress {
             Form::Live { all, bars } => {
                 for counts in counts.iter().filter(|counts| counts.requests > 0) {
                     let bar = bars.entry(counts.resource.clone()).or_insert_with(|| {
-                        let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+                        let style = ProgressStyle::with_template("{spinner} {msg}")
+                            .unwrap_or_else(|_| ProgressStyle::default_spinner());
                         all.add(ProgressBar::new_spinner().with_style(style))
                     });
                     bar.set_message(line(counts, elapsed));

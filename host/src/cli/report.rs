@@ -186,7 +186,7 @@ fn cut(text: &str) -> String {
 /// A table whose columns from the given one on are numbers.
 fn table<S: AsRef<str>>(heads: &[S], numbers_from: usize) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(heads.iter().map(|head| head.as_ref().to_owned()));
+    table.load_style(presets::NOTHING).set_header(heads.iter().map(|head| head.as_ref().to_owned()));
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if index >= numbers_from {

@@ -7,7 +7,7 @@
 mod defaults;
 pub mod model;
 mod validate;
-pub use validate::nearest;
+pub use validate::{nearest, validate};
 
 use crate::error::{Error, Kind, Result};
 use model::{Client, Resource, Source};
@@ -48,7 +48,7 @@ impl Config {
                 auth.entry("type").or_insert_with(|| Value::String("bearer".to_owned()));
             }
         }
-        let defects = validate::validate(&schema(), &document);
+        let defects = validate(&schema(), &document);
         if !defects.is_empty() {
             return Err(defects);
         }

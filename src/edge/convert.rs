@@ -1,6 +1,6 @@
 //! From the engine's types to those of the contract.
 
-use super::bindings::spile::connector::types as wit;
+use super::bindings::exports::spile::connector::source as wit;
 use crate::config::model::WriteDisposition;
 use crate::engine::{Counts, Step};
 use crate::error::{Error, Kind, Result};

@@ -15,8 +15,7 @@ mod bindings {
 use crate::config;
 use crate::engine::{self, OpenRequest};
 use crate::plan::{Plan, Source};
-use bindings::exports::spile::connector::source::{Guest, GuestReader, Reader};
-use bindings::spile::connector::types as wit;
+use bindings::exports::spile::connector::source::{self as wit, Guest, GuestReader, Reader};
 use http::Wasi;
 use std::cell::RefCell;
 

@@ -1,0 +1,110 @@
+//! The body of a response, on its way to the connector.
+
+use super::failure::Failure;
+use super::sender::Run;
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep_until};
+use wasmtime_wasi_http::Error as Code;
+
+/// A decoded body that ends in an error when it grows too large, stalls, or is cut off.
+///
+/// Time counts only while the connector waits: one that reads late, because the database is slow, finds what has arrived.
+pub(super) struct CappedBody {
+    /// Gone after the end or an error, and with it the connection.
+    inner: Option<Inner>,
+    size: u64,
+    run: Arc<Run>,
+    deadline: Instant,
+}
+
+struct Inner {
+    body: reqwest::Body,
+    /// Runs while the connector waits for the next piece.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The place among the requests in flight.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl CappedBody {
+    pub fn new(body: reqwest::Body, run: Arc<Run>, deadline: Instant, permit: OwnedSemaphorePermit) -> Self {
+        Self { inner: Some(Inner { body, timer: None, _permit: permit }), size: 0, run, deadline }
+    }
+
+    /// Counts a piece against the limits.
+    fn count(&mut self, piece: usize) -> Result<(), Failure> {
+        let (piece, limits) = (piece as u64, &self.run.limits);
+        self.size += piece;
+        let received = self.run.count_received(piece);
+        if self.size > limits.response_size {
+            let code = Code::HttpResponseBodySize(Some(self.size));
+            return Err(Failure::limit(code, "the size of a response", format_args!("{} bytes", limits.response_size)));
+        }
+        if received > limits.received {
+            let code = Code::HttpResponseBodySize(Some(self.size));
+            return Err(Failure::limit(code, "the bytes received in a run", format_args!("{} bytes", limits.received)));
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        pause: Duration,
+        deadline: Instant,
+    ) -> Poll<Option<Result<Bytes, Code>>> {
+        loop {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(Failure::of_body(&error)))),
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.timer = None;
+                    // Trailers are no use to a connector, and would need the checks of headers.
+                    if let Ok(piece) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(piece)));
+                    }
+                }
+                Poll::Pending => {
+                    let timer =
+                        self.timer.get_or_insert_with(|| Box::pin(sleep_until((Instant::now() + pause).min(deadline))));
+                    ready!(timer.as_mut().poll(cx));
+                    let total = Instant::now() >= deadline;
+                    let code = if total { Code::HttpResponseTimeout } else { Code::ConnectionReadTimeout };
+                    return Poll::Ready(Some(Err(code)));
+                }
+            }
+        }
+    }
+}
+
+impl Body for CappedBody {
+    type Data = Bytes;
+    type Error = Code;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Code>>> {
+        let (pause, deadline) = (self.run.limits.between_bytes_timeout, self.deadline);
+        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
+        let piece = match ready!(inner.poll_piece(cx, pause, deadline)) {
+            None => {
+                self.inner = None;
+                return Poll::Ready(None);
+            }
+            Some(Err(code)) => Err(code),
+            Some(Ok(piece)) => match self.count(piece.len()) {
+                Ok(()) => Ok(Frame::data(piece)),
+                Err(failure) => Err(self.run.remember(failure)),
+            },
+        };
+        if piece.is_err() {
+            self.inner = None;
+        }
+        Poll::Ready(Some(piece))
+    }
+}

@@ -1,0 +1,165 @@
+//! The HTTP client: pooled connections to addresses that were checked.
+
+use super::address;
+use super::limits::HttpLimits;
+use crate::{Class, Error, Result};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::Verifier;
+use std::error::Error as StdError;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an idle connection is kept. Shorter than the 60 s after which common servers and load balancers close theirs.
+const IDLE: Duration = Duration::from_secs(50);
+
+/// How many headers a response over HTTP/1.1 may have; the client's own default.
+const MAX_HEADERS: usize = 100;
+
+/// Sends requests over pooled connections, HTTP/1.1 or HTTP/2. Make one for each tenant and keep it; clones share the pool.
+///
+/// The address of a connection is checked between name resolution and connecting, so a name cannot change its address in
+/// between. A resolver is told a host only, and not a port, but operators allow private addresses for an origin. So there
+/// are two clients: one that refuses private addresses, and one that does not and that only sends to origins for which the
+/// operator allows them. They share no connection.
+#[derive(Clone, Debug)]
+pub struct Client {
+    public: reqwest::Client,
+    private: reqwest::Client,
+}
+
+impl Client {
+    /// A client with the machine's trusted certificates.
+    pub fn new(limits: &HttpLimits) -> Result<Self> {
+        Self::with_roots(limits, [])
+    }
+
+    /// A client that trusts these certificate authorities besides those that the machine trusts.
+    pub fn with_roots(limits: &HttpLimits, roots: impl IntoIterator<Item = CertificateDer<'static>>) -> Result<Self> {
+        let tls = tls(roots.into_iter().collect())
+            .map_err(|error| Error::new(Class::Config, format!("failed to set up TLS: {error}")))?;
+        let build = |private| {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(Resolver { private })
+                // Every hop is the connector's request, and passes the gate.
+                .redirect(reqwest::redirect::Policy::none())
+                // A proxy would choose the address.
+                .no_proxy()
+                // The connector decides what to repeat.
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .user_agent(concat!("spile/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(limits.connect_timeout)
+                .pool_idle_timeout(IDLE)
+                .tcp_nodelay(true)
+                .http1_max_headers(MAX_HEADERS)
+                .http2_max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
+                .http2_adaptive_window(true)
+                .build()
+                .map_err(|error| Error::new(Class::Internal, format!("failed to set up the HTTP client: {error}")))
+        };
+        Ok(Self { public: build(false)?, private: build(true)? })
+    }
+
+    /// The client for an origin: whether it may have a private address.
+    pub(super) fn of(&self, private: bool) -> &reqwest::Client {
+        if private { &self.private } else { &self.public }
+    }
+}
+
+/// TLS 1.2 and 1.3 with `ring`, given by hand so that it does not matter what else the program installs.
+fn tls(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
+    let provider: Arc<CryptoProvider> = ring::default_provider().into();
+    let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    let no_roots = roots.is_empty();
+    let mut config = match Verifier::new_with_extra_roots(roots, provider) {
+        Ok(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth(),
+        // A machine that trusts nobody can still send plain requests; to TLS servers it says that it does not trust them.
+        Err(rustls::Error::General(_)) if no_roots => {
+            builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+        }
+        Err(error) => return Err(error),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// A name that has refused addresses only.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub address: IpAddr,
+    pub network: &'static str,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the address {} is refused ({})", self.address, self.network)
+    }
+}
+
+impl StdError for Refused {}
+
+/// The system's resolver, without refused addresses.
+struct Resolver {
+    private: bool,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let private = self.private;
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed = if private { found.collect() } else { allowed(found)? };
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The addresses that are not refused. Fails if there are none but refused ones.
+fn allowed(found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+    let mut refused = None;
+    let allowed: Vec<_> = found
+        .filter(|address| match address::refusal(address.ip()) {
+            Some(network) => {
+                refused.get_or_insert(Refused { address: address.ip(), network });
+                false
+            }
+            None => true,
+        })
+        .collect();
+    match refused {
+        Some(refused) if allowed.is_empty() => Err(refused),
+        _ => Ok(allowed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect()
+    }
+
+    #[test]
+    fn refused_addresses_are_left_out_of_a_name_and_a_name_of_only_such_is_refused() {
+        let left = allowed(addresses(&["10.0.0.1", "8.8.8.8", "::1"]).into_iter()).unwrap();
+        assert_eq!(left, addresses(&["8.8.8.8"]));
+        let refused = allowed(addresses(&["169.254.169.254", "::1"]).into_iter()).unwrap_err();
+        assert_eq!(refused.to_string(), "the address 169.254.169.254 is refused (cloud metadata)");
+        assert_eq!(allowed(std::iter::empty()).unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn the_resolver_refuses_a_name_of_this_machine() {
+        let resolve = |private| Resolver { private }.resolve("localhost".parse().unwrap());
+        let Err(error) = resolve(false).await else { panic!("localhost was resolved") };
+        assert_eq!(error.downcast_ref::<Refused>().unwrap().network, "loopback");
+        assert!(resolve(true).await.unwrap().count() > 0);
+    }
+}

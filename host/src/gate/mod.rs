@@ -1,0 +1,38 @@
+//! The gate: the only way from a connector to the network.
+//!
+//! A connector has no sockets. It hands its requests to the host ([`Gate`], wasmtime's `send_request` hook), and the host sends
+//! those that pass, in this order:
+//!
+//! 1. The [`Origin`] is one that the [`Policy`] names; by default that is none.
+//! 2. The run's budget of requests and bytes ([`HttpLimits`]) is not spent.
+//! 3. The [`Credentials`] that the request asks for are bound to that origin. The connector never sees them: the host takes
+//!    them out of the configuration ([`Withheld`]) and reads them from their [`Secrets`].
+//! 4. The address is not a private one ([`address::refusal`]), unless the operator named the origin. The address that was
+//!    checked is the one that is connected to ([`Client`]).
+//! 5. The response stays within its size and time, and is a whole one.
+//!
+//! A denial is an error that the connector sees, never a trap, and the gate keeps it for the person ([`Gate::denial`]).
+
+pub mod address;
+mod body;
+mod client;
+mod credentials;
+mod failure;
+mod headers;
+mod limits;
+mod origin;
+mod policy;
+mod redactor;
+mod secrets;
+mod sender;
+
+pub use client::Client;
+pub use credentials::{Credentials, Withheld};
+pub(crate) use failure::limit_reached;
+pub use headers::is_forbidden;
+pub use limits::HttpLimits;
+pub use origin::Origin;
+pub use policy::Policy;
+pub use redactor::Redactor;
+pub use secrets::Secrets;
+pub use sender::{Counts, Gate};

@@ -1,0 +1,26 @@
+//! What a connector may reach.
+
+use super::origin::Origin;
+use std::collections::BTreeSet;
+
+/// What a connector may reach. The default is nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Origins that it may send requests to: those that its configuration asks for, by the connector's description.
+    pub origins: BTreeSet<Origin>,
+    /// Origins that the operator lets have a private address. They are not allowed by that alone: they must be in
+    /// `origins` too.
+    pub private: BTreeSet<Origin>,
+}
+
+impl Policy {
+    /// Whether requests to the origin are allowed.
+    pub fn allows(&self, origin: &Origin) -> bool {
+        self.origins.contains(origin)
+    }
+
+    /// Whether the origin may have an address that only this machine or its network reaches.
+    pub fn allows_private(&self, origin: &Origin) -> bool {
+        self.private.contains(origin)
+    }
+}

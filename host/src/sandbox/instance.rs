@@ -1,0 +1,221 @@
+//! A running connector.
+
+use super::bindings::Exports;
+use super::bindings::exports::spile::connector::source as wit;
+use super::engine::{Connector, Ticker};
+use super::failure::{reported, trapped};
+use super::limits::{Breach, Limits, Stopwatch, spent};
+use super::rows::{ResourceDescription, Slot, Step};
+use super::store::StoreData;
+use crate::gate::Gate;
+use crate::{Class, Error, Result};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::time::{Instant, timeout_at};
+use wasmtime::component::ResourceAny;
+use wasmtime::{Store, WasmCoreDump};
+
+pub use super::bindings::exports::spile::connector::source::SourceConfig;
+
+/// What a configuration asks for.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// The resources, in the order of the configuration.
+    pub resources: Vec<ResourceDescription>,
+    /// Every origin (`scheme://host:port`) that the configuration can reach, sorted.
+    pub origins: Vec<String>,
+    /// The secrets that it names.
+    pub slots: Vec<Slot>,
+    /// Things that work but are better said otherwise.
+    pub warnings: Vec<Error>,
+}
+
+/// How to read.
+#[derive(Clone, Debug)]
+pub struct OpenRequest {
+    /// The source.
+    pub source: SourceConfig,
+    /// Resources to deliver; empty for all that the configuration selects.
+    pub resources: Vec<String>,
+    /// JSON text: a state that an earlier reader gave.
+    pub state: Option<String>,
+    /// JSON text: a schema that an earlier reader gave.
+    pub schema: Option<String>,
+    /// How many requests may be in flight at once, 1 to 64.
+    pub window: u32,
+    /// Names this run.
+    pub load_id: String,
+}
+
+/// One running connector: its memory, its handles, its reader, and the gate to the network.
+///
+/// Every failure that is not the connector's own report ends it: a store in which a call trapped or was cancelled is in no
+/// known state. A future of a call that is dropped ends it as well.
+pub struct Instance {
+    running: Option<Running>,
+    gate: Gate,
+    limits: Limits,
+    stopwatch: Stopwatch,
+    deadline: Instant,
+    peak: Arc<AtomicUsize>,
+    _ticker: Arc<Ticker>,
+}
+
+struct Running {
+    store: Store<StoreData>,
+    exports: Exports,
+    reader: Option<ResourceAny>,
+}
+
+impl Connector {
+    /// Starts an instance, whose requests go through this gate.
+    pub async fn start(&self, gate: Gate, limits: Limits) -> Result<Instance> {
+        let (peak, stopwatch) = (Arc::<AtomicUsize>::default(), Stopwatch::default());
+        let data = StoreData::new(gate.clone(), &limits, peak.clone());
+        let mut store = Store::new(self.pre.engine(), data);
+        store.limiter(|data| &mut data.limiter);
+        store.set_hostcall_fuel(limits.call_size());
+        store.set_max_component_handles(limits.handles);
+        store.set_epoch_deadline(1);
+        let (clock, cap) = (stopwatch.clone(), limits.cpu);
+        store.epoch_deadline_callback(move |_| clock.tick(cap));
+        let deadline = Instant::now() + limits.wall;
+        let exports = stopwatch
+            .watch(self.pre.instantiate_async(&mut store))
+            .await
+            .map_err(|error| trapped(&error, &limits, &gate))?;
+        let running = Some(Running { store, exports, reader: None });
+        Ok(Instance { running, gate, limits, stopwatch, deadline, peak, _ticker: self.ticker.clone() })
+    }
+}
+
+impl Instance {
+    /// JSON text: the JSON Schema of the configuration.
+    pub async fn spec(&mut self) -> Result<String> {
+        self.call(|running| {
+            async move { running.exports.spile_connector_source().call_spec(&mut running.store).await }.boxed()
+        })
+        .await
+    }
+
+    /// What a configuration asks for. Makes no request. On failure: every defect of the configuration.
+    pub async fn describe(&mut self, source: &SourceConfig) -> Result<Description, Vec<Error>> {
+        let source = source.clone();
+        let description = self
+            .call(move |running| {
+                async move { running.exports.spile_connector_source().call_describe(&mut running.store, &source).await }
+                    .boxed()
+            })
+            .await
+            .map_err(|error| vec![error])?;
+        let own = |error| reported(error, &self.gate);
+        match description {
+            Ok(wit::Description { resources, origins, slots, warnings }) => {
+                Ok(Description { resources, origins, slots, warnings: warnings.into_iter().map(own).collect() })
+            }
+            Err(errors) if errors.is_empty() => {
+                Err(vec![Error::new(Class::Internal, "the connector refused the configuration and gave no reason")])
+            }
+            Err(errors) => Err(errors.into_iter().map(own).collect()),
+        }
+    }
+
+    /// Makes one cheap request.
+    pub async fn check(&mut self, source: &SourceConfig) -> Result<()> {
+        let source = source.clone();
+        self.call(move |running| {
+            async move { running.exports.spile_connector_source().call_check(&mut running.store, &source).await }
+                .boxed()
+        })
+        .await?
+        .map_err(|error| reported(error, &self.gate))
+    }
+
+    /// Opens a reader, in the place of one that was open. Makes no request.
+    pub async fn open(&mut self, request: &OpenRequest) -> Result<()> {
+        let OpenRequest { source, resources, state, schema, window, load_id } = request.clone();
+        let encoding = wit::Encoding::Arrow;
+        let request = wit::OpenRequest { source, resources, state, schema, encoding, window, load_id };
+        let opened = self
+            .call(move |running| {
+                async move {
+                    if let Some(reader) = running.reader.take() {
+                        reader.resource_drop_async(&mut running.store).await?;
+                    }
+                    let reader = running.exports.spile_connector_source().reader();
+                    let opened = reader.call_open(&mut running.store, &request).await?;
+                    Ok(opened.map(|reader| running.reader = Some(reader)))
+                }
+                .boxed()
+            })
+            .await?;
+        opened.map_err(|error| reported(error, &self.gate))
+    }
+
+    /// Hands over at most `max_rows` root records with the rows that stem from them, about `max_bytes` large.
+    pub async fn next(&mut self, max_rows: u32, max_bytes: u64) -> Result<Step> {
+        let step = self
+            .call(move |running| {
+                async move {
+                    let Some(reader) = running.reader else { return Ok(None) };
+                    let guest = running.exports.spile_connector_source().reader();
+                    guest.call_next(&mut running.store, reader, max_rows, max_bytes).await.map(Some)
+                }
+                .boxed()
+            })
+            .await?
+            .ok_or_else(|| Error::new(Class::Internal, "no reader is open"))?
+            .map_err(|error| reported(error, &self.gate))?;
+        Step::new(step, &self.limits, &self.gate)
+    }
+
+    /// The most memory that it had at any time, in bytes.
+    pub fn peak_memory(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// The gate that its requests go through.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Ends the instance and gives the bytes of its memories. Needs [`super::HostOptions::memory_images`].
+    ///
+    /// Nothing outside can look into a component's memory; but a core dump can. So one is provoked: the next call is
+    /// interrupted at its first instruction, before it changes anything.
+    pub async fn into_memory_image(mut self) -> Result<Vec<u8>> {
+        let mut running = self.running.take().ok_or_else(spent)?;
+        running.store.epoch_deadline_trap();
+        running.store.set_epoch_deadline(0);
+        let interrupted = running.exports.spile_connector_source().call_spec(&mut running.store).await;
+        match interrupted.as_ref().map_err(|error| error.downcast_ref::<WasmCoreDump>()) {
+            Err(Some(dump)) => {
+                Ok(dump.memories().iter().flat_map(|memory| memory.data(&running.store)).copied().collect())
+            }
+            _ => Err(Error::new(Class::Internal, "the host was not set up to give images of memory")),
+        }
+    }
+
+    /// Makes a call within the limits. The instance is there again only after a call that ended well.
+    async fn call<T>(
+        &mut self,
+        call: impl for<'a> FnOnce(&'a mut Running) -> BoxFuture<'a, wasmtime::Result<T>>,
+    ) -> Result<T> {
+        let mut running = self.running.take().ok_or_else(spent)?;
+        running.store.set_epoch_deadline(1);
+        // A panic of the host's code for one connector must not end the others.
+        let watched = AssertUnwindSafe(self.stopwatch.watch(call(&mut running))).catch_unwind();
+        match timeout_at(self.deadline, watched).await {
+            Ok(Ok(Ok(value))) => {
+                self.running = Some(running);
+                Ok(value)
+            }
+            Ok(Ok(Err(error))) => Err(trapped(&error, &self.limits, &self.gate)),
+            Ok(Err(_panic)) => Err(Error::new(Class::Internal, "the host failed during a call of the connector")),
+            Err(_elapsed) => Err(self.limits.error(Breach::Wall)),
+        }
+    }
+}

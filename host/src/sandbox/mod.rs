@@ -1,0 +1,25 @@
+//! The sandbox: runs a connector with nothing but what it needs.
+//!
+//! [`Host`] holds the engine and loads a component as a [`Connector`], if it imports no more than [`IMPORTS`]. Each start of it
+//! is an [`Instance`] with memory of its own, whose requests pass the [gate](crate::gate), and whose memory, computing time and
+//! everything else it can use up is bounded by [`Limits`]. Compiled code is kept in a [`CodeCache`].
+//!
+//! An instance is used by one run, and never again after a trap.
+
+mod bindings;
+mod code_cache;
+mod engine;
+mod failure;
+mod instance;
+mod limits;
+mod rows;
+mod store;
+
+pub use code_cache::{CodeCache, CodeSource};
+pub use engine::{Connector, Host, HostOptions, IMPORTS};
+pub use instance::{Description, Instance, OpenRequest, SourceConfig};
+pub use limits::Limits;
+pub use rows::{
+    Batch, Column, DataType, ResourceCounts, ResourceDescription, Slot, Step, Summary, TableRows, Wait,
+    WriteDisposition,
+};

@@ -1,0 +1,165 @@
+//! What a connector hands over, in the host's own types.
+
+use super::bindings::exports::spile::connector::source as wit;
+use super::failure::reported;
+use super::limits::{Breach, Limits};
+use crate::gate::Gate;
+use crate::{Class, Error, Result};
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::StreamDecoder;
+use arrow_schema::ArrowError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use super::bindings::exports::spile::connector::source::{
+    Column, DataType, ResourceCounts, ResourceDescription, Slot, WriteDisposition,
+};
+
+/// What a reader has for its host.
+#[derive(Debug)]
+pub enum Step {
+    /// Rows.
+    Batch(Batch),
+    /// Come back later.
+    Wait(Wait),
+    /// All rows were handed over.
+    Done(Summary),
+}
+
+/// Rows, and where to go on after them.
+#[derive(Debug)]
+pub struct Batch {
+    /// Rows by table. All rows that stem from one record are in the same batch.
+    pub tables: Vec<TableRows>,
+    /// JSON text: covers exactly the rows handed over so far.
+    pub state: String,
+    /// JSON text: the schema so far; present where this batch changed it.
+    pub schema: Option<String>,
+    /// Counts so far.
+    pub counts: Vec<ResourceCounts>,
+}
+
+/// Rows of one table.
+#[derive(Debug)]
+pub struct TableRows {
+    /// The table.
+    pub table: String,
+    /// The resource that the rows belong to.
+    pub resource: String,
+    /// The table that these rows are children of.
+    pub parent: Option<String>,
+    /// The rows. Columns in which no row of the batch has a value may be absent.
+    pub rows: RecordBatch,
+    /// Columns that the table did not have before, in the order in which they are to be added.
+    pub new_columns: Vec<Column>,
+}
+
+/// Nothing to do before an instant.
+#[derive(Debug)]
+pub struct Wait {
+    /// That instant, in milliseconds since 1970-01-01T00:00:00Z.
+    pub until: u64,
+    /// The resource that waits.
+    pub resource: String,
+    /// Why, for a person.
+    pub reason: String,
+    /// JSON text: state, with which a reader can be opened anew after that instant.
+    pub state: String,
+    /// Counts so far.
+    pub counts: Vec<ResourceCounts>,
+}
+
+/// The end of a run.
+#[derive(Debug)]
+pub struct Summary {
+    /// JSON text: the state for the next run.
+    pub state: String,
+    /// Counts of the whole run.
+    pub counts: Vec<ResourceCounts>,
+    /// What looks wrong though nothing failed.
+    pub warnings: Vec<Error>,
+}
+
+impl Step {
+    /// Checks what a connector handed over, and decodes its rows.
+    pub(super) fn new(step: wit::Step, limits: &Limits, gate: &Gate) -> Result<Self> {
+        let check_state = |state: &str| match state.len() > limits.state_size {
+            true => Err(limits.error(Breach::State)),
+            false => Ok(()),
+        };
+        Ok(match step {
+            wit::Step::Batch(batch) => {
+                check_state(&batch.state)?;
+                batch.schema.as_deref().map_or(Ok(()), check_state)?;
+                if batch.tables.iter().map(|rows| size(&rows.payload)).sum::<usize>() > limits.batch_size {
+                    return Err(limits.error(Breach::Batch));
+                }
+                let tables = batch.tables.into_iter().map(TableRows::new).collect::<Result<_>>()?;
+                Self::Batch(Batch { tables, state: batch.state, schema: batch.schema, counts: batch.counts })
+            }
+            wit::Step::Wait(wait) => {
+                check_state(&wait.state)?;
+                let reason = gate.redactor().redact(&wait.reason);
+                Self::Wait(Wait {
+                    until: wait.until,
+                    resource: wait.resource,
+                    reason,
+                    state: wait.state,
+                    counts: wait.counts,
+                })
+            }
+            wit::Step::Done(summary) => {
+                check_state(&summary.state)?;
+                let warnings = summary.warnings.into_iter().map(|warning| reported(warning, gate)).collect();
+                Self::Done(Summary { state: summary.state, counts: summary.counts, warnings })
+            }
+        })
+    }
+}
+
+fn size(payload: &wit::Payload) -> usize {
+    match payload {
+        wit::Payload::Arrow(bytes) => bytes.len(),
+        wit::Payload::Ndjson(text) => text.len(),
+    }
+}
+
+impl TableRows {
+    fn new(rows: wit::TableRows) -> Result<Self> {
+        let fail = |reason: String| {
+            Error::new(Class::Internal, "the connector handed over rows that cannot be read")
+                .fact("resource", &rows.resource)
+                .fact("table", &rows.table)
+                .fact("reason", reason)
+        };
+        let wit::Payload::Arrow(bytes) = rows.payload else {
+            return Err(fail("they are not in Arrow's form".to_owned()));
+        };
+        let batch = decode(bytes).map_err(fail)?;
+        if batch.num_rows() != rows.rows as usize {
+            return Err(fail(format!("{} rows were announced and {} came", rows.rows, batch.num_rows())));
+        }
+        let (table, resource, parent) = (rows.table, rows.resource, rows.parent);
+        Ok(Self { table, resource, parent, rows: batch, new_columns: rows.new_columns })
+    }
+}
+
+/// Reads an Arrow IPC stream of one record batch, whose columns are slices of these bytes.
+fn decode(bytes: Vec<u8>) -> Result<RecordBatch, String> {
+    let decode = || -> Result<RecordBatch, ArrowError> {
+        let mut bytes = Buffer::from_vec(bytes);
+        let mut decoder = StreamDecoder::new();
+        let batch = decoder.decode(&mut bytes)?;
+        if decoder.decode(&mut bytes)?.is_some() {
+            return Err(ArrowError::IpcError("more than one record batch".to_owned()));
+        }
+        decoder.finish()?;
+        batch.ok_or_else(|| ArrowError::IpcError("no record batch".to_owned()))
+    };
+    // The reader checks what it reads, but these are the bytes of someone who is not trusted, and a panic must not end more
+    // than this run.
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(decoded) => decoded.map_err(|error| error.to_string()),
+        Err(_) => Err("they are not an Arrow IPC stream".to_owned()),
+    }
+}

@@ -86,13 +86,13 @@ fn a_defect_of_the_file_is_shown_at_its_place() {
         (broken("data_selector", "data_selektor"), "data_selektor", "did you mean `data_selector`?"),
         (broken("name: shop", "nam: shop\nname: shop"), "nam: shop", "did you mean `name`?"),
         // A bad type.
-        (broken("limit: 20", "limit: twenty"), "twenty", "expected"),
-        (broken("primary_key: id", "primary_key: 7"), "7", "expected"),
+        (broken("limit: 20", "limit: twenty"), "limit: twenty", "expected"),
+        (broken("primary_key: id", "primary_key: 7"), "primary_key: 7", "expected"),
         // A wrong word.
-        (broken("disposition: merge", "disposition: merg"), "merg\n", "did you mean `merge`?"),
-        (broken("type: page_number", "type: page_numbr"), "page_numbr", "did you mean `page_number`?"),
+        (broken("disposition: merge", "disposition: merg"), "write_disposition: merg\n", "did you mean `merge`?"),
+        (broken("type: page_number", "type: page_numbr"), "type: page_numbr", "did you mean `page_number`?"),
         // An unbound path variable.
-        (broken("{user_id}", "{usr_id}"), "/v2/users", "--param usr_id="),
+        (broken("{user_id}", "{usr_id}"), "path: /v2/users", "--param usr_id="),
         // Invalid YAML.
         (broken("resources:", "resources: ]"), "]", "not valid YAML"),
     ] {
@@ -113,7 +113,7 @@ fn the_other_formats_show_places_too() {
     let setting = Setting::new(Options::default());
     let json = AS_GIVEN.replacen("\"limit\": 20", "\"limit\": \"20\"", 1);
     let file = setting.file("tap.json", &json);
-    let at = place("tap.json", &json, "\"20\"");
+    let at = place("tap.json", &json, "\"limit\": \"20\"");
     setting.call("run", &file).outcome().ended_with(2).says(&[&at, "expected"]);
 
     let json = AS_GIVEN.replacen("\"limit\": 20", "\"limit\": 20,", 1);

@@ -30,9 +30,6 @@ pub const IMPORTS: [&str; 8] = [
     "wasi:random/random",
 ];
 
-/// The types of the contract. They are imported as well, and hold nothing that can be called.
-const CONTRACT: &str = "spile:connector/types@0.1.";
-
 /// How a host is set up.
 #[derive(Clone, Debug, Default)]
 pub struct HostOptions {
@@ -151,7 +148,7 @@ fn check_imports(engine: &Engine, component: &Component) -> Result<()> {
 
 fn is_allowed(import: &str) -> bool {
     let (name, version) = import.split_once('@').unwrap_or((import, ""));
-    import.starts_with(CONTRACT) || (IMPORTS.contains(&name) && version.starts_with("0.2."))
+    IMPORTS.contains(&name) && version.starts_with("0.2.")
 }
 
 /// Counts the engine's epochs on a thread of its own, as long as a host, a connector or an instance is there.
@@ -178,19 +175,12 @@ mod tests {
 
     #[test]
     fn only_compatible_versions_of_listed_imports_are_allowed() {
-        for import in
-            ["wasi:io/poll@0.2.0", "wasi:http/types@0.2.4", "wasi:random/random@0.2.12", "spile:connector/types@0.1.0"]
-        {
+        for import in ["wasi:io/poll@0.2.0", "wasi:http/types@0.2.4", "wasi:random/random@0.2.12"] {
             assert!(is_allowed(import), "{import}");
         }
-        for import in [
-            "wasi:io/poll",
-            "wasi:io/poll@0.3.0",
-            "wasi:io/poll@0.20.0",
-            "wasi:filesystem/types@0.2.4",
-            "spile:connector/types@0.2.0",
-            "env",
-        ] {
+        for import in
+            ["wasi:io/poll", "wasi:io/poll@0.3.0", "wasi:io/poll@0.20.0", "wasi:filesystem/types@0.2.4", "env"]
+        {
             assert!(!is_allowed(import), "{import}");
         }
     }

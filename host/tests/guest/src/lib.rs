@@ -10,8 +10,7 @@ mod bindings {
     });
 }
 
-use bindings::exports::spile::connector::source::{Guest, GuestReader, Reader};
-use bindings::spile::connector::types::*;
+use bindings::exports::spile::connector::source::*;
 use bindings::wasi::clocks::monotonic_clock;
 use bindings::wasi::http::outgoing_handler;
 use bindings::wasi::http::types::{Fields, OutgoingRequest, Scheme};
@@ -40,7 +39,7 @@ fn error(kind: ErrorKind, message: &str) -> Error {
 }
 
 fn done(state: String) -> Result<Step, Error> {
-    Ok(Step::Done(Summary { state, counts: Vec::new() }))
+    Ok(Step::Done(Summary { state, counts: Vec::new(), warnings: Vec::new() }))
 }
 
 fn say(reason: String) -> Result<Step, Error> {

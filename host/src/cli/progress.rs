@@ -15,7 +15,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 pub struct Progress {
     started: Instant,
     form: Form,
-    last: BTreeMap<String, ResourceCounts>,
+    /// The counts that were told last, in the order of the configuration.
+    last: Vec<ResourceCounts>,
 }
 
 enum Form {
@@ -35,7 +36,7 @@ impl Progress {
         } else {
             Form::Plain { printed: started }
         };
-        Self { started, form, last: BTreeMap::new() }
+        Self { started, form, last: Vec::new() }
     }
 
     /// Takes in what a run tells.
@@ -51,7 +52,7 @@ impl Progress {
                 self.line(&format!("{resource} waits {:.1} s: {reason}", wait.as_secs_f64()));
             }
             Event::Publishing => {
-                self.rest();
+                self.plain_lines();
                 self.line("all is read; writing");
             }
         }
@@ -59,12 +60,13 @@ impl Progress {
 
     fn counts(&mut self, counts: &[ResourceCounts]) {
         let elapsed = self.started.elapsed();
+        self.last = counts.to_vec();
         match &mut self.form {
             Form::Live { all, bars } => {
                 for counts in counts.iter().filter(|counts| counts.requests > 0) {
                     let bar = bars.entry(counts.resource.clone()).or_insert_with(|| {
-                        let style = ProgressStyle::with_template("{spinner} {msg}")
-                            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+                        let style = ProgressStyle::with_template("{spinner} {msg}");
+                        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
                         all.add(ProgressBar::new_spinner().with_style(style))
                     });
                     bar.set_message(line(counts, elapsed));
@@ -73,31 +75,17 @@ impl Progress {
             }
             Form::Plain { printed } if printed.elapsed() >= INTERVAL => {
                 *printed = Instant::now();
-                self.changed(counts, elapsed);
+                self.plain_lines();
             }
             Form::Plain { .. } => {}
         }
-        self.last.extend(counts.iter().map(|counts| (counts.resource.clone(), counts.clone())));
-        if let Form::Plain { .. } = self.form {
-            return;
-        }
     }
 
-    /// Prints a line for each resource that has moved since its last line.
-    fn changed(&self, counts: &[ResourceCounts], elapsed: Duration) {
-        for counts in counts.iter().filter(|counts| counts.requests > 0) {
-            let moved = self.last.get(&counts.resource).is_none_or(|last| last.requests != counts.requests);
-            if moved {
-                eprintln(&line(counts, elapsed));
-            }
-        }
-    }
-
-    /// The last counts of all resources, as plain lines.
-    fn rest(&self) {
+    /// The last counts of each resource that was asked for, where lines are not drawn over.
+    fn plain_lines(&self) {
         if let Form::Plain { .. } = self.form {
             let elapsed = self.started.elapsed();
-            self.last.values().filter(|counts| counts.requests > 0).for_each(|counts| eprintln(&line(counts, elapsed)));
+            self.last.iter().filter(|counts| counts.requests > 0).for_each(|counts| eprintln(&line(counts, elapsed)));
         }
     }
 

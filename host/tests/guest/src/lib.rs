@@ -1,0 +1,188 @@
+//! A connector that does what the tests of the sandbox tell it to, most of it bad. Its configuration is a command.
+#![cfg(target_family = "wasm")]
+
+#[allow(clippy::all)]
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "connector",
+        generate_all,
+    });
+}
+
+use bindings::exports::spile::connector::source::*;
+use bindings::wasi::clocks::monotonic_clock;
+use bindings::wasi::http::outgoing_handler;
+use bindings::wasi::http::types::{Fields, OutgoingRequest, Scheme};
+use bindings::wasi::io::streams::StreamError;
+
+struct Component;
+
+/// A reader that obeys the command when it is asked for rows.
+struct Obedient {
+    command: String,
+    state: Option<String>,
+}
+
+fn error(kind: ErrorKind, message: &str) -> Error {
+    Error {
+        kind,
+        message: message.to_owned(),
+        resource: None,
+        pointer: None,
+        advice: None,
+        status: None,
+        url: None,
+        attempts: None,
+        retry_after: None,
+    }
+}
+
+fn done(state: String) -> Result<Step, Error> {
+    Ok(Step::Done(Summary { state, counts: Vec::new(), warnings: Vec::new() }))
+}
+
+fn say(reason: String) -> Result<Step, Error> {
+    Ok(Step::Wait(Wait { until: 1, resource: "r".to_owned(), reason, state: String::new(), counts: Vec::new() }))
+}
+
+fn batch(rows: u32, payload: Payload) -> Result<Step, Error> {
+    let table = TableRows {
+        table: "t".to_owned(),
+        resource: "r".to_owned(),
+        parent: None,
+        rows,
+        payload,
+        new_columns: vec![Column { name: "id".to_owned(), data_type: DataType::Bigint, nullable: true }],
+    };
+    let counts =
+        vec![ResourceCounts { resource: "r".to_owned(), requests: 1, retries: 0, pages: 1, rows: 2, filtered: 0 }];
+    Ok(Step::Batch(Batch { tables: vec![table], state: "{}".to_owned(), schema: None, counts }))
+}
+
+fn obey(command: &str, state: &Option<String>) -> Result<Step, Error> {
+    let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+    match verb {
+        "done" => done(state.clone().unwrap_or_default()),
+        "spin" => loop {
+            std::hint::black_box(0);
+        },
+        "crash" => std::process::abort(),
+        "hog" => {
+            let mut hoard = Vec::new();
+            loop {
+                hoard.push(std::hint::black_box(vec![1u8; 1 << 20]));
+            }
+        }
+        "handles" => {
+            let mut open = Vec::new();
+            loop {
+                open.push(monotonic_clock::subscribe_duration(1 << 50));
+            }
+        }
+        // Computes for a little, then waits for a little, and so on.
+        "wait" => {
+            for _ in 0..rest.parse().unwrap() {
+                monotonic_clock::subscribe_duration(20_000_000).block();
+            }
+            done(String::new())
+        }
+        "sleep" => {
+            monotonic_clock::subscribe_duration(1 << 50).block();
+            done(String::new())
+        }
+        "state" => done("s".repeat(rest.parse().unwrap())),
+        "size" => batch(0, Payload::Arrow(vec![0; rest.parse().unwrap()])),
+        "say" => say(rest.to_owned()),
+        "ndjson" => batch(1, Payload::Ndjson("{}".to_owned())),
+        // The number of rows, and the payload in hexadecimal digits.
+        "rows" => {
+            let (rows, digits) = rest.split_once(' ').unwrap();
+            let bytes =
+                (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect();
+            batch(rows.parse().unwrap(), Payload::Arrow(bytes))
+        }
+        "get" => get(rest).map_or_else(|message| Err(error(ErrorKind::Transient, &message)), say),
+        "fail" => Err(Error {
+            resource: Some("r".to_owned()),
+            pointer: Some("/resources/0".to_owned()),
+            advice: Some(format!("do {rest}")),
+            status: Some(401),
+            url: Some(format!("https://example.com/?q={rest}")),
+            attempts: Some(3),
+            ..error(ErrorKind::Auth, &format!("the API said {rest}"))
+        }),
+        other => Err(error(ErrorKind::Internal, &format!("no such command: {other}"))),
+    }
+}
+
+/// Sends a request to `http://AUTHORITY/PATH`, asks for the credential, and gives the status and the body.
+fn get(target: &str) -> Result<String, String> {
+    let (authority, path) = target.split_once('/').unwrap();
+    let headers = Fields::new();
+    headers.append("spile-credential", b"/client/auth").map_err(|error| format!("{error:?}"))?;
+    for forbidden in ["host", "accept-encoding"] {
+        if headers.append(forbidden, b"x").is_ok() {
+            return Err(format!("{forbidden} is not forbidden"));
+        }
+    }
+    let request = OutgoingRequest::new(headers);
+    request.set_scheme(Some(&Scheme::Http)).unwrap();
+    request.set_authority(Some(authority)).map_err(|()| "the authority was refused".to_owned())?;
+    request.set_path_with_query(Some(&format!("/{path}"))).map_err(|()| "the path was refused".to_owned())?;
+    let response = outgoing_handler::handle(request, None).map_err(|code| format!("{code:?}"))?;
+    response.subscribe().block();
+    let response = response.get().unwrap().unwrap().map_err(|code| format!("{code:?}"))?;
+    let hidden = !response.headers().has("set-cookie");
+    let body = response.consume().unwrap();
+    let stream = body.stream().unwrap();
+    let mut bytes = Vec::new();
+    loop {
+        match stream.blocking_read(1 << 16) {
+            Ok(piece) => bytes.extend(piece),
+            Err(StreamError::Closed) => break,
+            Err(StreamError::LastOperationFailed(error)) => return Err(error.to_debug_string()),
+        }
+    }
+    Ok(format!("{} {} {hidden}", response.status(), String::from_utf8_lossy(&bytes)))
+}
+
+impl Guest for Component {
+    type Reader = Obedient;
+
+    fn spec() -> String {
+        "{}".to_owned()
+    }
+
+    fn describe(source: SourceConfig) -> Result<Description, Vec<Error>> {
+        match source.config.as_str() {
+            "refuse" => Err(vec![error(ErrorKind::Config, "one"), error(ErrorKind::Config, "two")]),
+            "refuse without a word" => Err(Vec::new()),
+            config => Ok(Description {
+                resources: Vec::new(),
+                origins: vec!["http://example.com:80".to_owned()],
+                slots: Vec::new(),
+                warnings: vec![error(ErrorKind::Config, config)],
+            }),
+        }
+    }
+
+    fn check(source: SourceConfig) -> Result<(), Error> {
+        obey(&source.config, &None).map(|_| ())
+    }
+}
+
+impl GuestReader for Obedient {
+    fn open(request: OpenRequest) -> Result<Reader, Error> {
+        match request.window {
+            0 => Err(error(ErrorKind::Config, "the window is 0")),
+            _ => Ok(Reader::new(Obedient { command: request.source.config, state: request.state })),
+        }
+    }
+
+    fn next(&self, _max_rows: u32, _max_bytes: u64) -> Result<Step, Error> {
+        obey(&self.command, &self.state)
+    }
+}
+
+bindings::export!(Component with_types_in bindings);

@@ -150,7 +150,11 @@ fn a_wrong_call_is_a_configuration_error() {
 fn an_address_of_this_machine_needs_to_be_allowed() {
     let setting = Setting::new(Options::default());
     let url = setting.api.base_url();
-    setting.call_at(url, "run", SHIPPED).outcome().ended_with(6).says(&["127.0.0.1", &format!("--allow-private {url}")]);
+    setting
+        .call_at(url, "run", SHIPPED)
+        .outcome()
+        .ended_with(6)
+        .says(&["127.0.0.1", &format!("--allow-private {url}")]);
     assert_eq!(setting.api.stats().connections, 0);
 }
 

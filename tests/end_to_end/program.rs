@@ -4,9 +4,9 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{Read as _, Seek as _},
-    mem::{self, MaybeUninit},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -40,8 +40,7 @@ impl Call {
     pub fn start(mut self) -> Running {
         let [stdout, stderr] = [(), ()].map(|()| tempfile::tempfile().unwrap());
         self.command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
-        let id = self.command.spawn().expect("the program starts").id();
-        Running { id: id.try_into().unwrap(), stdout, stderr, ended: false }
+        Running { process: self.command.spawn().expect("the program starts"), stdout, stderr }
     }
 
     /// Runs it to its end.
@@ -57,49 +56,36 @@ impl Call {
 
 /// A call that is running. It is killed where a test gives up.
 pub struct Running {
-    id: libc::pid_t,
+    process: Child,
     stdout: File,
     stderr: File,
-    ended: bool,
 }
 
 impl Running {
     pub fn signal(&self, signal: i32) {
+        let id = self.process.id().try_into().unwrap();
         // SAFETY: no memory is involved, and the id is that of a child which was not waited for yet.
-        assert_eq!(unsafe { libc::kill(self.id, signal) }, 0);
+        assert_eq!(unsafe { libc::kill(id, signal) }, 0);
     }
 
     pub fn end(mut self) -> Outcome {
-        let (status, peak) = self.wait();
+        let status = self.process.wait().unwrap();
         let text = |file: &mut File| {
             let mut text = String::new();
             file.rewind().unwrap();
             file.read_to_string(&mut text).unwrap();
             text
         };
-        let code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) };
-        Outcome { code, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr), peak }
-    }
-
-    /// Its status, and the most memory that it had, in bytes: `std` does not tell the latter.
-    fn wait(&mut self) -> (i32, u64) {
-        let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::zeroed());
-        // SAFETY: both pointers are valid for writes, and the id is that of a child which was not waited for yet.
-        let waited = unsafe { libc::wait4(self.id, &mut status, 0, usage.as_mut_ptr()) };
-        assert_eq!(waited, self.id);
-        self.ended = true;
-        // SAFETY: all bit patterns of the plain integers in it are valid, zero included.
-        let kibibytes = unsafe { usage.assume_init() }.ru_maxrss;
-        (status, u64::try_from(kibibytes).unwrap() * 1024)
+        let code = status.code().or_else(|| Some(-status.signal()?)).unwrap();
+        Outcome { code, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr) }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !mem::replace(&mut self.ended, true) {
-            self.signal(libc::SIGKILL);
-            self.wait();
-        }
+        // Both are without effect on a process that was waited for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -110,8 +96,6 @@ pub struct Outcome {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
-    /// The most memory that it had, in bytes.
-    pub peak: u64,
 }
 
 impl Outcome {

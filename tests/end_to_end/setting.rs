@@ -61,7 +61,14 @@ impl Setting {
         let Options { user, token, .. } = self.api.options();
         Call::new(self.folder(), &[command])
             .with([file.as_ref()])
-            .with(["--base-url", url, "--param", &format!("user_id={user}"), "--secret", "api_key=env:SPILE_TEST_TOKEN"])
+            .with([
+                "--base-url",
+                url,
+                "--param",
+                &format!("user_id={user}"),
+                "--secret",
+                "api_key=env:SPILE_TEST_TOKEN",
+            ])
             .env("SPILE_TEST_TOKEN", &token)
     }
 

@@ -85,7 +85,6 @@ pub enum Auth {
         location: KeyLocation,
     },
     /// The host signs: what is left of an `auth` object once the host took it out.
-    #[schemars(skip)]
     Brokered {
         /// JSON pointer of the `auth` object that the host holds.
         credential: String,

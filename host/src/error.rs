@@ -1,6 +1,9 @@
 //! What can end a run, sorted by what a person has to do about it.
 
+use crate::pipeline::document::{Document, Place};
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Whose move it is. Decides the exit code of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,31 @@ pub struct Error {
     pub advice: Option<String>,
     /// JSON pointer into the source's configuration, where the failure has a place in it.
     pub pointer: Option<String>,
+    /// Where in a file of the person's.
+    pub places: Vec<FilePlace>,
+    /// Further failures of the same kind: all defects of a file are told at once.
+    pub more: Vec<Error>,
+}
+
+/// A place in a file. Shown as `FILE:LINE:COLUMN`.
+#[derive(Clone, Debug)]
+pub struct FilePlace {
+    /// The file's name, as the person gave it.
+    pub file: String,
+    /// Its text.
+    pub text: Arc<str>,
+    /// Bytes of the text.
+    pub span: Range<usize>,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for FilePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
 }
 
 /// The result of all that can end a run.
@@ -57,7 +85,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure of this class.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), facts: Vec::new(), advice: None, pointer: None }
+        let message = message.into();
+        Self { class, message, facts: Vec::new(), advice: None, pointer: None, places: Vec::new(), more: Vec::new() }
     }
 
     /// Adds a fact, such as `("resource", "datasets")`.
@@ -79,6 +108,27 @@ impl Error {
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
         self.pointer = Some(pointer.into());
         self
+    }
+
+    /// Adds the place in a file.
+    #[must_use]
+    pub fn in_file(mut self, document: &Document, place: &Place) -> Self {
+        self.places.push(FilePlace {
+            file: document.name.clone(),
+            text: Arc::from(document.text.as_str()),
+            span: place.span.clone(),
+            line: place.line,
+            column: place.column,
+        });
+        self
+    }
+
+    /// One failure of several; the first speaks for all. None where there are none.
+    pub fn all(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut errors = errors.into_iter();
+        let mut first = errors.next()?;
+        first.more.extend(errors);
+        Some(first)
     }
 }
 

@@ -1,8 +1,13 @@
 //! The host of Spile: runs a connector in a sandbox, holds what is dangerous, and writes its rows.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod cli;
+pub mod destination;
 pub mod error;
 pub mod gate;
+pub mod load;
+pub mod pipeline;
+pub mod run;
 pub mod sandbox;
 
 pub use error::{Class, Error, Result};

@@ -1,3 +1,7 @@
 //! The `spile` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    spile_host::cli::main()
+}

@@ -1,5 +1,8 @@
 //! The one part that knows WASI: exports the contract, and carries the engine's requests over `wasi:http`.
 
+mod convert;
+mod http;
+
 #[allow(missing_docs, clippy::all, clippy::restriction)]
 mod bindings {
     wit_bindgen::generate!({
@@ -9,32 +12,70 @@ mod bindings {
     });
 }
 
-use bindings::exports::spile::connector::source::{Guest, GuestReader, Reader};
-use bindings::spile::connector::types as wit;
+use crate::config;
+use crate::engine::{self, OpenRequest};
+use crate::plan::{Plan, Source};
+use bindings::exports::spile::connector::source::{self as wit, Guest, GuestReader, Reader};
+use http::Wasi;
+use std::cell::RefCell;
 
-struct Component;
-struct ReaderImpl;
+struct Connector;
 
-impl Guest for Component {
-    type Reader = ReaderImpl;
+impl Guest for Connector {
+    type Reader = OpenReader;
+
     fn spec() -> String {
-        "{}".to_owned()
+        config::schema().to_string()
     }
-    fn describe(_source: wit::SourceConfig) -> Result<wit::Description, Vec<wit::Error>> {
-        Err(Vec::new())
+
+    fn describe(source: wit::SourceConfig) -> Result<wit::Description, Vec<wit::Error>> {
+        match Plan::new(&borrowed(&source)) {
+            Ok(plan) => Ok(convert::description(plan.describe())),
+            Err(errors) => Err(errors.into_iter().map(convert::error).collect()),
+        }
     }
-    fn check(_source: wit::SourceConfig) -> Result<(), wit::Error> {
-        Ok(())
+
+    fn check(source: wit::SourceConfig) -> Result<(), wit::Error> {
+        let request = OpenRequest {
+            source: borrowed(&source),
+            resources: &[],
+            state: None,
+            schema: None,
+            window: 1,
+            load_id: String::new(),
+        };
+        engine::Reader::open(request, Wasi::new()).and_then(engine::Reader::check).map_err(convert::error)
     }
 }
 
-impl GuestReader for ReaderImpl {
-    fn open(_request: wit::OpenRequest) -> Result<Reader, wit::Error> {
-        Ok(Reader::new(ReaderImpl))
+struct OpenReader {
+    reader: RefCell<engine::Reader<Wasi>>,
+    encoding: wit::Encoding,
+}
+
+impl GuestReader for OpenReader {
+    fn open(request: wit::OpenRequest) -> Result<Reader, wit::Error> {
+        let encoding = request.encoding;
+        let request = OpenRequest {
+            source: borrowed(&request.source),
+            resources: &request.resources,
+            state: request.state.as_deref(),
+            schema: request.schema.as_deref(),
+            window: request.window,
+            load_id: request.load_id,
+        };
+        let reader = engine::Reader::open(request, Wasi::new()).map_err(convert::error)?;
+        Ok(Reader::new(Self { reader: RefCell::new(reader), encoding }))
     }
-    fn next(&self, _max_rows: u32, _max_bytes: u64) -> Result<wit::Step, wit::Error> {
-        Ok(wit::Step::Done(wit::Summary { state: String::new(), counts: Vec::new() }))
+
+    fn next(&self, max_rows: u32, max_bytes: u64) -> Result<wit::Step, wit::Error> {
+        let step = self.reader.borrow_mut().next(max_rows, max_bytes);
+        step.and_then(|step| convert::step(step, self.encoding)).map_err(convert::error)
     }
 }
 
-bindings::export!(Component with_types_in bindings);
+fn borrowed(source: &wit::SourceConfig) -> Source<'_> {
+    Source { config: &source.config, params: &source.params, bindings: &source.bindings }
+}
+
+bindings::export!(Connector with_types_in bindings);

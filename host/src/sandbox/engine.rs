@@ -5,6 +5,7 @@ use super::code_cache::{CodeCache, CodeSource};
 use super::limits::TICK;
 use super::store::StoreData;
 use crate::{Class, Error, Result};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -77,7 +78,8 @@ impl Host {
             .instantiate_pre(&component)
             .and_then(ExportsPre::new)
             .map_err(|error| not_a_connector("the component is not a connector of this version", &error))?;
-        Ok(Connector { pre, code_source, ticker: self.ticker.clone() })
+        let digest = Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Connector { pre, digest, code_source, ticker: self.ticker.clone() })
     }
 }
 
@@ -89,12 +91,18 @@ fn setup(error: &wasmtime::Error) -> Error {
 #[derive(Clone)]
 pub struct Connector {
     pub(super) pre: ExportsPre<StoreData>,
+    digest: String,
     code_source: CodeSource,
     /// Without ticks there is no limit on computing.
     pub(super) ticker: Arc<Ticker>,
 }
 
 impl Connector {
+    /// The SHA-256 of the component's bytes, in hexadecimal digits.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// Where its code came from.
     pub fn code_source(&self) -> CodeSource {
         self.code_source

@@ -1,9 +1,9 @@
 //! A running connector.
 
 use super::bindings::Exports;
-use super::bindings::spile::connector::types as wit;
+use super::bindings::exports::spile::connector::source as wit;
 use super::engine::{Connector, Ticker};
-use super::failure::{reported, trapped};
+use super::failure::{reported, stated, trapped};
 use super::limits::{Breach, Limits, Stopwatch, spent};
 use super::rows::{ResourceDescription, Slot, Step};
 use super::store::StoreData;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use wasmtime::component::ResourceAny;
 use wasmtime::{Store, WasmCoreDump};
 
-pub use super::bindings::spile::connector::types::SourceConfig;
+pub use super::bindings::exports::spile::connector::source::SourceConfig;
 
 /// What a configuration asks for.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl Instance {
             })
             .await
             .map_err(|error| vec![error])?;
-        let own = |error| reported(error, &self.gate);
+        let own = |error| stated(error, &self.gate);
         match description {
             Ok(wit::Description { resources, origins, slots, warnings }) => {
                 Ok(Description { resources, origins, slots, warnings: warnings.into_iter().map(own).collect() })
@@ -169,7 +169,7 @@ impl Instance {
             .await?
             .ok_or_else(|| Error::new(Class::Internal, "no reader is open"))?
             .map_err(|error| reported(error, &self.gate))?;
-        Step::new(step, &self.limits, |text| self.gate.redactor().redact(text))
+        Step::new(step, &self.limits, &self.gate)
     }
 
     /// The most memory that it had at any time, in bytes.

@@ -1,7 +1,9 @@
 //! What a connector hands over, in the host's own types.
 
-use super::bindings::spile::connector::types as wit;
+use super::bindings::exports::spile::connector::source as wit;
+use super::failure::stated;
 use super::limits::{Breach, Limits};
+use crate::gate::Gate;
 use crate::{Class, Error, Result};
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -9,7 +11,7 @@ use arrow_ipc::reader::StreamDecoder;
 use arrow_schema::ArrowError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use super::bindings::spile::connector::types::{
+pub use super::bindings::exports::spile::connector::source::{
     Column, DataType, ResourceCounts, ResourceDescription, Slot, WriteDisposition,
 };
 
@@ -74,11 +76,13 @@ pub struct Summary {
     pub state: String,
     /// Counts of the whole run.
     pub counts: Vec<ResourceCounts>,
+    /// What looks wrong though nothing failed.
+    pub warnings: Vec<Error>,
 }
 
 impl Step {
     /// Checks what a connector handed over, and decodes its rows.
-    pub(super) fn new(step: wit::Step, limits: &Limits, redact: impl Fn(&str) -> String) -> Result<Self> {
+    pub(super) fn new(step: wit::Step, limits: &Limits, gate: &Gate) -> Result<Self> {
         let check_state = |state: &str| match state.len() > limits.state_size {
             true => Err(limits.error(Breach::State)),
             false => Ok(()),
@@ -95,7 +99,7 @@ impl Step {
             }
             wit::Step::Wait(wait) => {
                 check_state(&wait.state)?;
-                let reason = redact(&wait.reason);
+                let reason = gate.redactor().redact(&wait.reason);
                 Self::Wait(Wait {
                     until: wait.until,
                     resource: wait.resource,
@@ -106,7 +110,8 @@ impl Step {
             }
             wit::Step::Done(summary) => {
                 check_state(&summary.state)?;
-                Self::Done(Summary { state: summary.state, counts: summary.counts })
+                let warnings = summary.warnings.into_iter().map(|warning| stated(warning, gate)).collect();
+                Self::Done(Summary { state: summary.state, counts: summary.counts, warnings })
             }
         })
     }

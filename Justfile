@@ -1,0 +1,44 @@
+# Cargo's target folder, as Cargo itself finds it.
+target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+
+# List the recipes
+[private]
+default:
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
+
+# Run the AI-platform connector against the mock API, into demo.duckdb
+demo: setup
+    scripts/demo.sh "{{ target }}/release"
+
+# Run all tests
+test: setup
+    cargo test --release --workspace
+
+# Build the program (release/spile in Cargo's target folder) and the component beside it (spile.wasm)
+build: setup
+    cargo build --release --workspace
+    @ls -l "{{ target }}/release/spile" "{{ target }}/release/spile.wasm"
+
+# Build the component, with the program whose build encodes it, and say how large it is
+component: build
+    @echo "component: {{ target }}/release/spile.wasm, $(wc -c < "{{ target }}/release/spile.wasm") bytes"
+
+# Check formatting, lints, licences, advisories and shell scripts
+lint: setup
+    cargo fmt --all --check
+    cargo clippy --release --workspace --all-targets -- -D warnings
+    cargo clippy --package spile-connector --target wasm32-unknown-unknown --profile component -- -D warnings
+    scripts/deny.sh
+    scripts/shellcheck.sh
+
+# Measure: each benchmark compares in one run
+bench: setup
+    cargo bench --workspace --bench '*'
+
+# Find or fetch what the other recipes need: toolchain, wasm target, DuckDB's ADBC driver
+setup:
+    @scripts/setup.sh
+
+# Build the same world with `cargo component build` (optional: installs cargo-component)
+component-cargo-component: setup
+    scripts/cargo-component.sh "{{ target }}"

@@ -1,0 +1,126 @@
+//! What the program is told.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A tap for REST APIs that runs in a sandbox.
+#[derive(Parser)]
+#[command(name = "spile", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Read a source into a database
+    Run(Run),
+    /// Check a file, and with one request whether the API accepts the credentials
+    Check(Check),
+    /// Say what a file asks for: resources, origins, secrets; makes no request
+    Describe(Describe),
+    /// Show the first rows of a resource; writes nothing
+    Preview(Preview),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema {
+        /// Which schema
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum SchemaOf {
+    /// Of a pipeline file
+    Config,
+}
+
+/// The file, and what is said beside it.
+#[derive(Args)]
+pub struct SourceArgs {
+    /// A pipeline, or a bare source as dlt has it, in YAML, JSON or TOML
+    pub file: PathBuf,
+    /// A value for a path variable
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    pub params: Vec<(String, String)>,
+    /// The parent's field that fills a path variable
+    #[arg(long = "bind", value_name = "NAME=PARENT.FIELD", value_parser = pair)]
+    pub bindings: Vec<(String, String)>,
+    /// Where the value of a secret is
+    #[arg(long = "secret", value_name = "NAME=env:VAR|file:PATH")]
+    pub secrets: Vec<String>,
+    /// Another base URL than the file's
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// An origin that may have an address on this machine or in its network
+    #[arg(long = "allow-private", value_name = "ORIGIN")]
+    pub allow_private: Vec<String>,
+    /// Another component than the one that travels inside the program
+    #[arg(long, value_name = "PATH")]
+    pub component: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Where the rows go; `duckdb:<name>.duckdb` where neither this nor the file says it
+    #[arg(long, value_name = "duckdb:PATH")]
+    pub to: Option<String>,
+    /// Only this resource; may be repeated
+    #[arg(long = "resource", value_name = "NAME")]
+    pub resources: Vec<String>,
+    /// The schema of the tables; `<name>_dataset` where neither this nor the file says it
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// How many requests may be in flight at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub window: u32,
+    /// What the database's own buffers may hold, such as 512MB
+    #[arg(long, value_name = "SIZE")]
+    pub memory_limit: Option<String>,
+    /// How to print what was done
+    #[arg(long, value_enum, default_value_t = Form::Table)]
+    pub summary: Form,
+}
+
+#[derive(Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+#[derive(Args)]
+pub struct Describe {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Preview {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The resource
+    pub resource: String,
+    /// How many rows
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub rows: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Form {
+    /// Tables for a person
+    Table,
+    /// One JSON object
+    Json,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,130 @@
+//! What a run tells while it goes on: a live line per resource on a terminal, plain lines elsewhere.
+
+use super::diagnostic::eprintln;
+use crate::run::Event;
+use crate::sandbox::ResourceCounts;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// How often a plain line is printed for a resource that goes on.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Shows the progress of a run.
+pub struct Progress {
+    started: Instant,
+    form: Form,
+    last: BTreeMap<String, ResourceCounts>,
+}
+
+enum Form {
+    /// Lines that are drawn over, by resource.
+    Live { all: MultiProgress, bars: BTreeMap<String, ProgressBar> },
+    /// Lines, and when the last ones were printed.
+    Plain { printed: Instant },
+}
+
+impl Progress {
+    /// Begins.
+    pub fn new() -> Self {
+        let started = Instant::now();
+        let form = if std::io::stderr().is_terminal() {
+            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+            Form::Live { all, bars: BTreeMap::new() }
+        } else {
+            Form::Plain { printed: started }
+        };
+        Self { started, form, last: BTreeMap::new() }
+    }
+
+    /// Takes in what a run tells.
+    pub fn tell(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Resumed(resumed) => {
+                let staged =
+                    resumed.interrupted.as_ref().map_or(0, |interrupted| interrupted.rows.iter().map(|r| r.1).sum());
+                self.line(&format!("going on with an interrupted run, of which {staged} rows are kept"));
+            }
+            Event::Counts(counts) => self.counts(counts),
+            Event::Wait { resource, reason, wait } => {
+                self.line(&format!("{resource} waits {:.1} s: {reason}", wait.as_secs_f64()));
+            }
+            Event::Publishing => {
+                self.rest();
+                self.line("all is read; writing");
+            }
+        }
+    }
+
+    fn counts(&mut self, counts: &[ResourceCounts]) {
+        let elapsed = self.started.elapsed();
+        match &mut self.form {
+            Form::Live { all, bars } => {
+                for counts in counts.iter().filter(|counts| counts.requests > 0) {
+                    let bar = bars.entry(counts.resource.clone()).or_insert_with(|| {
+                        let style = ProgressStyle::with_template("{spinner} {msg}")
+                            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+                        all.add(ProgressBar::new_spinner().with_style(style))
+                    });
+                    bar.set_message(line(counts, elapsed));
+                    bar.tick();
+                }
+            }
+            Form::Plain { printed } if printed.elapsed() >= INTERVAL => {
+                *printed = Instant::now();
+                self.changed(counts, elapsed);
+            }
+            Form::Plain { .. } => {}
+        }
+        self.last.extend(counts.iter().map(|counts| (counts.resource.clone(), counts.clone())));
+        if let Form::Plain { .. } = self.form {
+            return;
+        }
+    }
+
+    /// Prints a line for each resource that has moved since its last line.
+    fn changed(&self, counts: &[ResourceCounts], elapsed: Duration) {
+        for counts in counts.iter().filter(|counts| counts.requests > 0) {
+            let moved = self.last.get(&counts.resource).is_none_or(|last| last.requests != counts.requests);
+            if moved {
+                eprintln(&line(counts, elapsed));
+            }
+        }
+    }
+
+    /// The last counts of all resources, as plain lines.
+    fn rest(&self) {
+        if let Form::Plain { .. } = self.form {
+            let elapsed = self.started.elapsed();
+            self.last.values().filter(|counts| counts.requests > 0).for_each(|counts| eprintln(&line(counts, elapsed)));
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.form {
+            // Printed above the live lines, so that it stays.
+            Form::Live { all, .. } => {
+                let _ = all.println(text);
+            }
+            Form::Plain { .. } => eprintln(text),
+        }
+    }
+
+    /// Ends: the live lines stay as they are.
+    pub fn end(&self) {
+        if let Form::Live { bars, .. } = &self.form {
+            bars.values().for_each(ProgressBar::abandon);
+        }
+    }
+}
+
+/// Requests, pages, rows and rows per second of one resource.
+fn line(counts: &ResourceCounts, elapsed: Duration) -> String {
+    let rate = counts.rows as f64 / elapsed.as_secs_f64().max(0.001);
+    let retries = if counts.retries > 0 { format!(" ({} of them again)", counts.retries) } else { String::new() };
+    format!(
+        "{:<20} {:>7} requests{retries} {:>7} pages {:>9} rows {rate:>9.0} rows/s",
+        counts.resource, counts.requests, counts.pages, counts.rows
+    )
+}

@@ -1,0 +1,197 @@
+//! What the program prints at its end: tables for a person, JSON for a program.
+
+use crate::pipeline::Pipeline;
+use crate::run::Report;
+use crate::sandbox::{Description, WriteDisposition};
+use crate::{Class, Error, Result};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The widest cell of a preview, in characters.
+const WIDEST: usize = 40;
+
+/// With more columns than this a preview stands on its side: a row of it is a column of the table.
+const MOST_COLUMNS: usize = 8;
+
+/// The summary of a run.
+pub fn run(report: &Report, pipeline: &Pipeline, elapsed: Duration) -> String {
+    let mut resources = table(&["resource", "requests", "retries", "pages", "rows", "waits"], 1);
+    for counts in &report.counts {
+        let waits = report.waits.get(&counts.resource);
+        resources.add_row(vec![
+            counts.resource.clone(),
+            counts.requests.to_string(),
+            counts.retries.to_string(),
+            counts.pages.to_string(),
+            counts.rows.to_string(),
+            waits.map_or_else(String::new, |(times, length)| format!("{times} ({:.1} s)", length.as_secs_f64())),
+        ]);
+    }
+    let mut tables = table(&["table", "inserted", "deleted", "rows now"], 1);
+    for table in &report.published.tables {
+        tables.add_row(vec![
+            table.table.clone(),
+            table.inserted.to_string(),
+            table.deleted.to_string(),
+            table.total.to_string(),
+        ]);
+    }
+    let rows: u64 = report.published.tables.iter().map(|table| table.inserted).sum();
+    let seconds = elapsed.as_secs_f64();
+    let warnings: String = report.published.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    format!(
+        "{resources}\n\n{tables}\n\n{warnings}{rows} rows into {}, schema {}, as load {}, in {seconds:.1} s; the connector took {} MiB of memory\n",
+        pipeline.destination,
+        pipeline.dataset,
+        report.published.load_id,
+        report.peak_memory.div_ceil(1 << 20),
+    )
+}
+
+/// The summary of a run, as one JSON object on one line.
+pub fn run_json(report: &Report) -> String {
+    let resources: Vec<Value> = (report.counts.iter())
+        .map(|counts| {
+            let (waits, waited) = report.waits.get(&counts.resource).copied().unwrap_or_default();
+            json!({"resource": counts.resource, "requests": counts.requests, "retries": counts.retries,
+                "pages": counts.pages, "rows": counts.rows, "filtered": counts.filtered, "waits": waits,
+                "waited_ms": waited.as_millis() as u64})
+        })
+        .collect();
+    let tables: Vec<Value> = (report.published.tables.iter())
+        .map(|table| {
+            json!({"table": table.table, "resource": table.resource, "parent": table.parent,
+                "inserted": table.inserted, "deleted": table.deleted, "total": table.total})
+        })
+        .collect();
+    let warnings = report.warnings.iter().map(|warning| warning.message.clone());
+    let warnings: Vec<String> = warnings.chain(report.published.warnings.iter().cloned()).collect();
+    let whole = json!({"load_id": report.published.load_id, "resumed": report.resumed, "resources": resources,
+        "tables": tables, "warnings": warnings, "peak_memory": report.peak_memory});
+    format!("{whole}\n")
+}
+
+/// What a file asks for.
+pub fn description(description: &Description, secrets: &[&str]) -> String {
+    let mut resources = table(&["resource", "table", "parent", "rows are", "key", "first request", "unbound"], 99);
+    for resource in &description.resources {
+        resources.add_row(vec![
+            resource.name.clone(),
+            resource.table.clone(),
+            resource.parent.clone().unwrap_or_default(),
+            disposition(resource.write_disposition).to_owned(),
+            resource.primary_key.join(", "),
+            format!("{} {}", resource.method, resource.url),
+            resource.unbound.join(", "),
+        ]);
+    }
+    let list = |texts: Vec<&str>| if texts.is_empty() { "none".to_owned() } else { texts.join(", ") };
+    format!(
+        "{resources}\n\norigins: {}\nsecrets: {}\n",
+        list(description.origins.iter().map(String::as_str).collect()),
+        list(secrets.to_vec())
+    )
+}
+
+/// What a file asks for, as JSON.
+pub fn description_json(description: &Description, secrets: &[&str]) -> String {
+    let resources: Vec<Value> = (description.resources.iter())
+        .map(|resource| {
+            json!({"name": resource.name, "table": resource.table, "parent": resource.parent,
+                "primary_key": resource.primary_key, "write_disposition": disposition(resource.write_disposition),
+                "method": resource.method, "url": resource.url, "selected": resource.selected, "unbound": resource.unbound})
+        })
+        .collect();
+    format!("{:#}\n", json!({"resources": resources, "origins": description.origins, "secrets": secrets}))
+}
+
+fn disposition(disposition: WriteDisposition) -> &'static str {
+    match disposition {
+        WriteDisposition::Append => "append",
+        WriteDisposition::Replace => "replace",
+        WriteDisposition::Merge => "merge",
+    }
+}
+
+/// The rows of a preview.
+pub fn rows(batches: &[RecordBatch]) -> Result<String> {
+    let mut names: Vec<String> = Vec::new();
+    for field in batches.iter().flat_map(|batch| batch.schema().fields().to_vec()) {
+        if !field.name().starts_with("_dlt_") && !names.contains(field.name()) {
+            names.push(field.name().clone());
+        }
+    }
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for batch in batches {
+        let first = rows.len();
+        rows.resize_with(first + batch.num_rows(), || vec![String::new(); names.len()]);
+        for (column, name) in names.iter().enumerate() {
+            let Some(array) = batch.column_by_name(name) else { continue };
+            let array = printable(array);
+            let options = FormatOptions::default();
+            let formatter = ArrayFormatter::try_new(&array, &options)
+                .map_err(|error| Error::new(Class::Internal, format!("failed to show `{name}`: {error}")))?;
+            for (row, cells) in rows.iter_mut().skip(first).enumerate() {
+                if let Some(cell) = cells.get_mut(column) {
+                    *cell = cut(&formatter.value(row).to_string());
+                }
+            }
+        }
+    }
+    if rows.is_empty() {
+        return Ok("no rows\n".to_owned());
+    }
+    let count = rows.len();
+    let shown = if names.len() <= MOST_COLUMNS {
+        let mut shown = table(&names, 99);
+        rows.into_iter().for_each(|row| {
+            shown.add_row(row);
+        });
+        shown
+    } else {
+        let heads: Vec<String> = (1..=count).map(|row| format!("row {row}")).collect();
+        let mut shown = table(&std::iter::once("column".to_owned()).chain(heads).collect::<Vec<_>>(), 99);
+        for (column, name) in names.iter().enumerate() {
+            let cells = rows.iter().map(|row| row.get(column).cloned().unwrap_or_default());
+            shown.add_row(std::iter::once(name.clone()).chain(cells).collect::<Vec<_>>());
+        }
+        shown
+    };
+    Ok(format!("{shown}\n"))
+}
+
+/// Instants with the zone written as an offset, the only form that Arrow's printer knows.
+fn printable(array: &ArrayRef) -> ArrayRef {
+    match array.as_primitive_opt::<TimestampMicrosecondType>() {
+        Some(instants) => Arc::new(instants.clone().with_timezone("+00:00")),
+        None => array.clone(),
+    }
+}
+
+/// One line of at most [`WIDEST`] characters. Control characters do not reach the terminal.
+fn cut(text: &str) -> String {
+    let mut shown: String = text.chars().take(WIDEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(WIDEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// A table whose columns from the given one on are numbers.
+fn table<S: AsRef<str>>(heads: &[S], numbers_from: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(heads.iter().map(|head| head.as_ref().to_owned()));
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index >= numbers_from {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}

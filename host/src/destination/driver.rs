@@ -1,0 +1,76 @@
+//! Finds and loads ADBC drivers: shared libraries that are not part of the program.
+//!
+//! In this order:
+//! 1. the library that `SPILE_ADBC_<DATABASE>` names;
+//! 2. a manifest `<database>.toml` in a directory of `ADBC_DRIVER_PATH`;
+//! 3. the same in `$XDG_DATA_HOME/spile/drivers` (`~/.local/share/spile/drivers`), where `./justw setup` puts it;
+//! 4. the same in the user's and the system's ADBC directories (`~/.config/adbc/drivers`, `/etc/adbc/drivers`);
+//! 5. a library of that name where the system's loader looks.
+
+use std::{env, path::PathBuf};
+
+use adbc_core::{LOAD_FLAG_SEARCH_ENV, LOAD_FLAG_SEARCH_SYSTEM, LOAD_FLAG_SEARCH_USER, options::AdbcVersion};
+use adbc_driver_manager::ManagedDriver;
+
+use crate::error::{Class, Error, Result};
+
+/// A driver as its database names it.
+#[derive(Clone, Copy, Debug)]
+pub struct DriverName {
+    /// The database, for messages.
+    pub database: &'static str,
+    /// The manifest's file name without `.toml`.
+    pub manifest: &'static str,
+    /// The environment variable that names a library.
+    pub variable: &'static str,
+    /// The function that a library is entered by, where a manifest does not say it.
+    pub entry_point: &'static str,
+}
+
+/// Loads a driver.
+///
+/// # Errors
+/// [`Class::Destination`] where none is found, or the one that was named cannot be loaded.
+pub fn load(name: DriverName) -> Result<ManagedDriver> {
+    let entry_point = Some(name.entry_point.as_bytes());
+    let advice = format!("run `./justw setup`, or let {} name the library of the driver", name.variable);
+    if let Some(library) = env::var_os(name.variable).filter(|library| !library.is_empty()) {
+        return ManagedDriver::load_dynamic_from_filename(&library, entry_point, AdbcVersion::V110).map_err(|error| {
+            Error::new(Class::Destination, format!("the driver that {} names cannot be loaded", name.variable))
+                .fact("library", library.to_string_lossy())
+                .fact("reason", error.message)
+                .advice(advice)
+        });
+    }
+    let flags = LOAD_FLAG_SEARCH_ENV | LOAD_FLAG_SEARCH_USER | LOAD_FLAG_SEARCH_SYSTEM;
+    ManagedDriver::load_from_name(
+        name.manifest,
+        entry_point,
+        AdbcVersion::V110,
+        flags,
+        drivers_directory().map(|d| vec![d]),
+    )
+    .map_err(|error| {
+        let mut failure = Error::new(Class::Destination, format!("there is no ADBC driver for {}", name.database));
+        if let Some(directory) = drivers_directory() {
+            failure = failure.fact("looked in", directory.display());
+        }
+        failure.fact("reason", reason(&error)).advice(advice)
+    })
+}
+
+/// Where `./justw setup` puts drivers. `None` on a machine without a home directory.
+pub fn drivers_directory() -> Option<PathBuf> {
+    let absolute = |variable| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local").join("share")))?;
+    Some(data.join("spile").join("drivers"))
+}
+
+/// What the driver manager tried, on one line: it says "not found" even where a library was found and could not be loaded.
+fn reason(error: &adbc_core::error::Error) -> String {
+    let tried = error.details.iter().flatten().find(|(key, _)| key.ends_with("driver_load_trace"));
+    match tried {
+        Some((_, trace)) => String::from_utf8_lossy(trace).lines().collect::<Vec<_>>().join("; "),
+        None => error.message.clone(),
+    }
+}

@@ -1,0 +1,221 @@
+//! DuckDB: a database in one file next to you.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf, absolute},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+};
+
+use adbc_core::{
+    Database, Driver,
+    options::{OptionDatabase, OptionValue},
+};
+use adbc_driver_manager::ManagedDatabase;
+
+use super::{
+    Access, DataType, Resources, Session,
+    dialect::Dialect,
+    driver::{self, DriverName},
+};
+use crate::error::{Class, Error, Result};
+
+/// DuckDB's dialect.
+pub struct DuckDb;
+
+impl Dialect for DuckDb {
+    fn database(&self) -> &'static str {
+        "DuckDB"
+    }
+
+    fn column_type(&self, data_type: DataType) -> String {
+        match data_type {
+            DataType::Text => "VARCHAR".to_owned(),
+            DataType::Bigint => "BIGINT".to_owned(),
+            DataType::Double => "DOUBLE".to_owned(),
+            DataType::Boolean => "BOOLEAN".to_owned(),
+            DataType::Timestamp => "TIMESTAMP WITH TIME ZONE".to_owned(),
+            DataType::Decimal(precision, scale) => format!("DECIMAL({precision},{scale})"),
+            DataType::Json => "JSON".to_owned(),
+        }
+    }
+
+    fn data_type(&self, declared: &str) -> Option<DataType> {
+        match declared {
+            "VARCHAR" => Some(DataType::Text),
+            "BIGINT" => Some(DataType::Bigint),
+            "DOUBLE" => Some(DataType::Double),
+            "BOOLEAN" => Some(DataType::Boolean),
+            "TIMESTAMP WITH TIME ZONE" => Some(DataType::Timestamp),
+            "JSON" => Some(DataType::Json),
+            _ => {
+                let (precision, scale) = declared.strip_prefix("DECIMAL(")?.strip_suffix(')')?.split_once(',')?;
+                Some(DataType::Decimal(precision.parse().ok()?, scale.parse().ok()?))
+            }
+        }
+    }
+
+    fn columns_query(&self) -> &'static str {
+        "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() \
+         WHERE database_name = $1 AND schema_name = $2 ORDER BY table_name, column_index"
+    }
+}
+
+const DRIVER: DriverName = DriverName {
+    database: "DuckDB",
+    manifest: "duckdb",
+    variable: "SPILE_ADBC_DUCKDB",
+    entry_point: "duckdb_adbc_init",
+};
+
+/// The files that this process has open, and by how many sessions.
+///
+/// DuckDB keeps other processes out of a file by a lock, but locks of one process do not meet each other: a second instance on
+/// the same file would be let in, and closing it would drop the first one's lock. So all sessions of a process share one.
+static OPEN: LazyLock<Mutex<HashMap<PathBuf, Shared>>> = LazyLock::new(Mutex::default);
+
+struct Shared {
+    database: ManagedDatabase,
+    access: Access,
+    sessions: usize,
+}
+
+fn open_files() -> MutexGuard<'static, HashMap<PathBuf, Shared>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A session's part of an open file. Must be dropped after its connection: the last one closes the file.
+pub(super) struct Lease {
+    path: PathBuf,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // The file is closed while the table is locked: nobody can open it anew in between.
+        let mut open = open_files();
+        if let Some(shared) = open.get_mut(&self.path) {
+            shared.sessions = shared.sessions.saturating_sub(1);
+            if shared.sessions == 0 {
+                open.remove(&self.path);
+            }
+        }
+    }
+}
+
+/// Opens a file, or joins the sessions of this process that have it open (then `resources` are those of the first).
+pub(super) fn open(path: &Path, access: Access, resources: &Resources) -> Result<Session> {
+    let path = locate(path, access)?;
+    // In this order, so that a failure below drops the database before the lease.
+    let (lease, database) = {
+        let mut open = open_files();
+        match open.get_mut(&path) {
+            Some(shared) if access == Access::Write && shared.access == Access::Read => {
+                return Err(Error::new(Class::Destination, "this process has the database open for reading only")
+                    .fact("file", path.display()));
+            }
+            Some(shared) => {
+                shared.sessions += 1;
+                (Lease { path: path.clone() }, shared.database.clone())
+            }
+            None => {
+                let database = open_file(&path, access, resources)?;
+                open.insert(path.clone(), Shared { database: database.clone(), access, sessions: 1 });
+                (Lease { path: path.clone() }, database)
+            }
+        }
+    };
+    let connection = database.new_connection().map_err(|error| explain(&error, &path))?;
+    // From here on the connection keeps the database alive, and the lease outlives the connection.
+    drop(database);
+    Session::new(connection, &DuckDb, lease, "SELECT current_database()")
+}
+
+/// The file's one path, however it was written. An absolute path also keeps DuckDB from reading `md:x` or `s3://x` as a service.
+fn locate(path: &Path, access: Access) -> Result<PathBuf> {
+    let unusable = |message: String, path: &Path| Error::new(Class::Config, message).fact("file", path.display());
+    let full = absolute(path).map_err(|error| unusable(format!("not a usable path: {error}"), path))?;
+    let (Some(directory), Some(name)) = (full.parent(), full.file_name()) else {
+        return Err(unusable("the destination is not a file".to_owned(), &full));
+    };
+    if full.is_dir() {
+        return Err(unusable("the destination is a directory; it must be a file".to_owned(), &full));
+    }
+    if full.exists() {
+        return full.canonicalize().map_err(|error| unusable(format!("not a usable path: {error}"), &full));
+    }
+    if access == Access::Read {
+        return Err(Error::new(Class::Destination, "the database does not exist").fact("file", full.display()));
+    }
+    match directory.canonicalize() {
+        Ok(directory) if directory.is_dir() => Ok(directory.join(name)),
+        _ => Err(unusable("the directory of the database does not exist".to_owned(), &full)
+            .advice(format!("create the directory {}, or name another file", directory.display()))),
+    }
+}
+
+fn open_file(path: &Path, access: Access, resources: &Resources) -> Result<ManagedDatabase> {
+    let file = path.to_str().ok_or_else(|| {
+        Error::new(Class::Config, "the path of the database is not valid Unicode").fact("file", path.display())
+    })?;
+    let threads = resources.threads.to_string();
+    let mut settings = vec![
+        ("path", file),
+        ("memory_limit", &resources.memory_limit),
+        ("threads", &threads),
+        // Rows have no order in a table; keeping one would make large inserts buffer.
+        ("preserve_insertion_order", "false"),
+        // Nothing is fetched behind the user's back.
+        ("autoinstall_known_extensions", "false"),
+        ("autoload_known_extensions", "false"),
+    ];
+    if access == Access::Read {
+        settings.push(("access_mode", "READ_ONLY"));
+    }
+    let options = settings
+        .into_iter()
+        .map(|(name, value)| (OptionDatabase::Other(name.to_owned()), OptionValue::String(value.to_owned())));
+    driver::load(DRIVER)?.new_database_with_opts(options).map_err(|error| explain(&error, path))
+}
+
+/// Why a file could not be opened.
+fn explain(error: &adbc_core::error::Error, path: &Path) -> Error {
+    const HELD: &str = "Conflicting lock is held in ";
+    if !error.message.contains("Could not set lock on file") {
+        return Error::new(Class::Destination, "the database cannot be opened")
+            .fact("file", path.display())
+            .fact("reason", error.message.trim());
+    }
+    let busy = Error::new(Class::Destination, "another process has the database open").fact("file", path.display());
+    let holder = error.message.split_once(HELD).map(|(_, rest)| rest.split(". See also").next().unwrap_or(rest).trim());
+    match holder {
+        Some(holder) => busy.fact("held by", holder),
+        None => busy,
+    }
+    .advice("end that process, or wait for it: a DuckDB file has one writer at a time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_types_lead_back_to_the_data_type() {
+        for data_type in [
+            DataType::Text,
+            DataType::Bigint,
+            DataType::Double,
+            DataType::Boolean,
+            DataType::Timestamp,
+            DataType::Decimal(38, 9),
+            DataType::Json,
+        ] {
+            assert_eq!(DuckDb.data_type(&DuckDb.column_type(data_type)), Some(data_type));
+        }
+        assert_eq!(DuckDb.data_type("INTEGER"), None);
+        assert_eq!(DuckDb.data_type("DECIMAL(x,9)"), None);
+    }
+
+    #[test]
+    fn quoting_keeps_an_identifier_one_identifier() {
+        assert_eq!(DuckDb.quote(r#"a"; drop table x; --"#), r#""a""; drop table x; --""#);
+    }
+}

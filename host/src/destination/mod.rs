@@ -1,0 +1,137 @@
+//! Databases that rows are written to.
+//!
+//! A destination is an [ADBC](https://arrow.apache.org/adbc/) driver plus a dialect. Rows go in as Arrow batches, everything
+//! else is SQL. [`Target`] names a database, [`driver`] finds the shared library that speaks to it, [`Session`] is one
+//! connection, and [`dialect::Dialect`] says what differs between databases: one file each, such as [`duckdb`].
+//!
+//! Identifiers are always quoted and values are always bound: nothing from outside is part of the text of a statement.
+
+pub mod dialect;
+pub mod driver;
+pub mod duckdb;
+mod session;
+
+use std::{fmt, path::PathBuf};
+
+use arrow_array::RecordBatch;
+
+use crate::error::{Class, Error, Result};
+
+pub use dialect::DataType;
+pub use session::{Session, StoredColumn, Value};
+pub(crate) use session::{bigint, text};
+
+/// A database, as a person names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A DuckDB file: `duckdb:PATH`. It is created where it does not exist.
+    DuckDb {
+        /// The file, relative to the working directory or absolute.
+        path: PathBuf,
+    },
+}
+
+/// The forms of a target, for messages.
+const FORMS: &str = "duckdb:PATH";
+
+impl Target {
+    /// Reads `duckdb:PATH`.
+    ///
+    /// # Errors
+    /// [`Class::Config`] for an unknown scheme, a missing path, and DuckDB's `:memory:`, whose rows would be lost.
+    ///
+    /// ```
+    /// # use spile_host::destination::Target;
+    /// assert_eq!(Target::parse("duckdb:out.duckdb")?, Target::DuckDb { path: "out.duckdb".into() });
+    /// assert!(Target::parse("mysql:x").is_err());
+    /// # Ok::<(), spile_host::Error>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = |message: String| Error::new(Class::Config, message).advice(format!("write {FORMS}"));
+        match text.split_once(':') {
+            Some(("duckdb", ":memory:")) => {
+                Err(wrong("a database in memory is gone at the end of the run: name a file".to_owned()))
+            }
+            Some(("duckdb", path)) if path.trim().is_empty() || path.contains('\0') => {
+                Err(wrong("the destination `duckdb:` names no file".to_owned()))
+            }
+            Some(("duckdb", path)) => Ok(Self::DuckDb { path: path.into() }),
+            Some((scheme, _)) => Err(wrong(format!("there is no destination `{scheme}:`; there is: {FORMS}"))),
+            None => Err(wrong(format!("`{text}` is not a destination; there is: {FORMS}"))),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DuckDb { path } => write!(f, "duckdb:{}", path.display()),
+        }
+    }
+}
+
+/// How much a database may take of the machine.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    /// What its own buffers may hold, as DuckDB writes sizes: `1GB`, `512MiB`.
+    pub memory_limit: String,
+    /// Threads for its own work.
+    pub threads: u32,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self { memory_limit: "1GB".to_owned(), threads: 2 }
+    }
+}
+
+/// Whether a session may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reads and writes; a missing database is created.
+    Write,
+    /// Reads only; a missing database is an error.
+    Read,
+}
+
+/// Opens a connection to a database.
+///
+/// # Errors
+/// [`Class::Config`] where the target cannot be right (its directory does not exist), [`Class::Destination`] where there is
+/// no driver or the database refuses.
+pub fn open(target: &Target, access: Access, resources: &Resources) -> Result<Session> {
+    match target {
+        Target::DuckDb { path } => duckdb::open(path, access, resources),
+    }
+}
+
+/// Runs one query and gives its result, for printing rows and for tests. Nothing is written, unless this process holds the
+/// database open for writing at the same time: then the query goes through that.
+///
+/// # Errors
+/// As [`open`], and [`Class::Destination`] for all that the database says about the query.
+pub fn query(target: &Target, sql: &str) -> Result<Vec<RecordBatch>> {
+    open(target, Access::Read, &Resources::default())?.query(sql, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_scheme_and_a_path() {
+        let target = Target::parse("duckdb:/tmp/a:b.duckdb").unwrap();
+        assert_eq!(target, Target::DuckDb { path: "/tmp/a:b.duckdb".into() });
+        assert_eq!(target.to_string(), "duckdb:/tmp/a:b.duckdb");
+        for (text, part) in [
+            ("postgres://host/db", "no destination `postgres:`; there is: duckdb:PATH"),
+            ("out.duckdb", "`out.duckdb` is not a destination"),
+            ("duckdb:", "names no file"),
+            ("duckdb::memory:", "in memory"),
+        ] {
+            let error = Target::parse(text).unwrap_err();
+            assert_eq!(error.class, Class::Config);
+            assert!(error.message.contains(part), "{text}: {error}");
+        }
+    }
+}

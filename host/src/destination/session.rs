@@ -1,0 +1,216 @@
+//! One connection to a database.
+
+use std::{collections::HashMap, sync::Arc};
+
+use adbc_core::{
+    Connection, Optionable, Statement,
+    options::{IngestMode, OptionConnection, OptionStatement},
+};
+use adbc_driver_manager::{ManagedConnection, ManagedStatement};
+use arrow_array::{
+    Array, ArrayRef, Int64Array, RecordBatch, RecordBatchIterator, StringArray,
+    cast::AsArray,
+    types::{Int64Type, TimestampMicrosecondType},
+};
+use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
+
+use super::{dialect::Dialect, duckdb::Lease};
+use crate::error::{Class, Error, Result};
+
+/// A value for a parameter of a statement.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// Text, or null.
+    Text(Option<&'a str>),
+    /// An integer.
+    Bigint(i64),
+}
+
+/// A column as the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, in the database's words.
+    pub declared: String,
+    /// Whether it may be null.
+    pub nullable: bool,
+}
+
+/// One connection to a database. Synchronous: it is used from a thread of its own.
+pub struct Session {
+    connection: ManagedConnection,
+    dialect: &'static dyn Dialect,
+    catalog: String,
+    // Dropped after the connection.
+    _lease: Lease,
+}
+
+impl Session {
+    pub(super) fn new(
+        connection: ManagedConnection,
+        dialect: &'static dyn Dialect,
+        lease: Lease,
+        catalog_query: &str,
+    ) -> Result<Self> {
+        let mut session = Self { connection, dialect, catalog: String::new(), _lease: lease };
+        let rows = session.query(catalog_query, &[])?;
+        session.catalog = rows.first().and_then(|rows| text(rows, 0, 0)).unwrap_or_default();
+        Ok(session)
+    }
+
+    /// The database's way of saying things.
+    pub fn dialect(&self) -> &'static dyn Dialect {
+        self.dialect
+    }
+
+    /// A table's full name, quoted. It starts with the catalog: DuckDB calls a file's catalog by the file's stem, and takes
+    /// `x.t` for ambiguous when both the file and a schema are called `x`.
+    pub fn qualified(&self, schema: &str, table: &str) -> String {
+        format!("{}.{}", self.qualified_schema(schema), self.dialect.quote(table))
+    }
+
+    /// A schema's full name, quoted.
+    pub fn qualified_schema(&self, schema: &str) -> String {
+        format!("{}.{}", self.dialect.quote(&self.catalog), self.dialect.quote(schema))
+    }
+
+    /// Runs a statement; gives the number of rows that it changed.
+    pub fn run(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+        let mut statement = self.statement(sql, values)?;
+        let changed = statement.execute_update().map_err(|error| self.failure(&error))?;
+        // DuckDB's driver leaves the count out when it is zero.
+        Ok(changed.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
+    }
+
+    /// Runs a query; gives its whole result. Instants are in UTC.
+    pub fn query(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Vec<RecordBatch>> {
+        let mut statement = self.statement(sql, values)?;
+        let reader = statement.execute().map_err(|error| self.failure(&error))?;
+        reader
+            .map(|batch| batch.and_then(in_utc).map_err(|error| self.refusal("the result cannot be read", &error)))
+            .collect()
+    }
+
+    /// Appends rows to a table that exists. The batches must have the table's columns, in its order: drivers differ in
+    /// whether they look at names. Gives the number of rows.
+    pub fn ingest(&mut self, schema: &str, table: &str, columns: SchemaRef, batches: Vec<RecordBatch>) -> Result<u64> {
+        // Ingest options stick to a statement, so each ingest has its own.
+        let mut statement = self.connection.new_statement().map_err(|error| self.failure(&error))?;
+        for (option, value) in [
+            (OptionStatement::TargetCatalog, self.catalog.as_str().into()),
+            (OptionStatement::TargetDbSchema, schema.into()),
+            (OptionStatement::TargetTable, table.into()),
+            (OptionStatement::IngestMode, IngestMode::Append.into()),
+        ] {
+            statement.set_option(option, value).map_err(|error| self.failure(&error))?;
+        }
+        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let reader = RecordBatchIterator::new(batches.into_iter().map(Ok), columns);
+        statement.bind_stream(Box::new(reader)).map_err(|error| self.failure(&error))?;
+        statement.execute_update().map_err(|error| self.failure(&error).fact("table", table))?;
+        Ok(rows)
+    }
+
+    /// Does some work in one transaction: all of it is kept, or, after an error, none.
+    pub fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.connection
+            .set_option(OptionConnection::AutoCommit, "false".into())
+            .map_err(|error| self.failure(&error))?;
+        let outcome = work(self).and_then(|value| {
+            self.connection.commit().map_err(|error| self.failure(&error))?;
+            Ok(value)
+        });
+        if outcome.is_err() {
+            // The first error is the one to tell. If even this fails the connection is broken, and nothing was committed.
+            let _ = self.connection.rollback();
+        }
+        let restored = self.connection.set_option(OptionConnection::AutoCommit, "true".into());
+        let value = outcome?;
+        restored.map_err(|error| self.failure(&error))?;
+        Ok(value)
+    }
+
+    /// The columns of each table of a schema, in the tables' order.
+    pub fn columns(&mut self, schema: &str) -> Result<HashMap<String, Vec<StoredColumn>>> {
+        let catalog = self.catalog.clone();
+        let values = [Value::Text(Some(&catalog)), Value::Text(Some(schema))];
+        let mut tables: HashMap<String, Vec<StoredColumn>> = HashMap::new();
+        for rows in self.query(self.dialect.columns_query(), &values)? {
+            let nullable = rows.columns().get(3).and_then(|column| column.as_boolean_opt());
+            for row in 0..rows.num_rows() {
+                let (Some(table), Some(name), Some(declared)) =
+                    (text(&rows, 0, row), text(&rows, 1, row), text(&rows, 2, row))
+                else {
+                    continue;
+                };
+                let nullable = nullable.is_none_or(|nullable| nullable.is_null(row) || nullable.value(row));
+                tables.entry(table).or_default().push(StoredColumn { name, declared, nullable });
+            }
+        }
+        Ok(tables)
+    }
+
+    fn statement(&mut self, sql: &str, values: &[Value<'_>]) -> Result<ManagedStatement> {
+        let mut statement = self.connection.new_statement().map_err(|error| self.failure(&error))?;
+        statement.set_sql_query(sql).map_err(|error| self.failure(&error))?;
+        if !values.is_empty() {
+            let parameters = parameters(values).map_err(|error| self.refusal("the values cannot be bound", &error))?;
+            statement.bind(parameters).map_err(|error| self.failure(&error))?;
+        }
+        Ok(statement)
+    }
+
+    fn failure(&self, error: &adbc_core::error::Error) -> Error {
+        // The first line says what is wrong; the others show our own SQL.
+        let reason = error.message.trim().lines().next().unwrap_or_default();
+        Error::new(Class::Destination, format!("{} refused: {reason}", self.dialect.database()))
+    }
+
+    fn refusal(&self, what: &str, error: &arrow_schema::ArrowError) -> Error {
+        Error::new(Class::Destination, format!("{what}: {error}")).fact("database", self.dialect.database())
+    }
+}
+
+/// A record batch of one row: the parameters `$1`, `$2`, …
+fn parameters(values: &[Value<'_>]) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    RecordBatch::try_from_iter_with_nullable(values.iter().enumerate().map(|(index, value)| {
+        let value: ArrayRef = match value {
+            Value::Text(text) => Arc::new(StringArray::from(vec![*text])),
+            Value::Bigint(number) => Arc::new(Int64Array::from(vec![*number])),
+        };
+        ((index + 1).to_string(), value, true)
+    }))
+}
+
+/// Instants with the zone as an offset. DuckDB gives the name of the session's zone, which Arrow cannot print without a
+/// database of zones; the values are in UTC either way.
+fn in_utc(batch: RecordBatch) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let (fields, columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = batch
+        .schema()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| match field.data_type() {
+            ArrowType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
+                let column = column.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("+00:00");
+                let field = Field::clone(field).with_data_type(column.data_type().clone());
+                (Arc::new(field), Arc::new(column) as ArrayRef)
+            }
+            _ => (Arc::clone(field), Arc::clone(column)),
+        })
+        .unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// The text at a place of a result. `None` for null, or where there is no text column.
+pub(crate) fn text(rows: &RecordBatch, column: usize, row: usize) -> Option<String> {
+    let column = rows.columns().get(column)?.as_string_opt::<i32>()?;
+    (row < column.len() && column.is_valid(row)).then(|| column.value(row).to_owned())
+}
+
+/// The integer at a place of a result. `None` for null, or where there is no integer column.
+pub(crate) fn bigint(rows: &RecordBatch, column: usize, row: usize) -> Option<i64> {
+    let column = rows.columns().get(column)?.as_primitive_opt::<Int64Type>()?;
+    (row < column.len() && column.is_valid(row)).then(|| column.value(row))
+}

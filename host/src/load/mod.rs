@@ -1,0 +1,291 @@
+//! Brings a connector's rows into a database, each exactly once.
+//!
+//! A run is a *load package*. Its rows are staged in the schema `<dataset>_staging`, together with the state that covers
+//! exactly them, one transaction a chunk ([`Loader::stage`], [`Loader::commit`]). At the end everything becomes visible in the
+//! schema `<dataset>` in one more transaction ([`Loader::publish`]): columns are added, rows are merged, the package is noted in
+//! `_dlt_loads`, the state is saved. A run that was killed leaves its package open; the next run of the pipeline with the same
+//! configuration goes on with it ([`Loader::begin`]), and the final tables equal those of a run that was not killed.
+//!
+//! The pipeline's row in `_spile_state` holds a run number, the fence: every transaction of a run begins with proving that no
+//! later run has begun.
+//!
+//! | file | what |
+//! |---|---|
+//! | `package` | the pipeline's row in `_spile_state`: fence, state, which tables belong to the package |
+//! | `staging` | checks batches and buffers them until they are committed |
+//! | `staging_table` | one staging table: its columns, and rows lined up with them |
+//! | `publish` | migrates the final tables, merges, notes the load |
+//! | `merge` | the statements by which staged rows meet final rows |
+//! | `load_id` | names of loads |
+
+mod load_id;
+mod merge;
+mod package;
+mod publish;
+mod staging;
+mod staging_table;
+
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+
+use crate::{
+    destination::{self, Access, Resources, Session, Target},
+    error::{Class, Error, Result},
+};
+
+pub use crate::destination::DataType;
+use package::Package;
+use staging::Staging;
+
+/// How rows of a resource meet the rows that the final table has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteDisposition {
+    /// Add the rows.
+    Append,
+    /// Put the rows in the place of all that was there.
+    Replace,
+    /// Put each row in the place of the row with the same key.
+    Merge,
+}
+
+/// How one resource is loaded.
+#[derive(Clone, Debug)]
+pub struct ResourcePlan {
+    /// Its name.
+    pub resource: String,
+    /// Its root table.
+    pub table: String,
+    /// How its rows meet those of the table.
+    pub write_disposition: WriteDisposition,
+    /// The key columns, by their names in the table. Merge without them appends, with a warning.
+    pub primary_key: Vec<String>,
+}
+
+/// What a run loads, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The pipeline: at a destination, one pipeline has one state.
+    pub pipeline: String,
+    /// The schema for its tables.
+    pub dataset: String,
+    /// Digest of everything that decides what the rows are (configuration, parameters, selected resources,
+    /// component). A staged package of another
+    /// digest is not gone on with.
+    pub digest: String,
+    /// The resources that this run delivers.
+    pub resources: Vec<ResourcePlan>,
+    /// What the database may take of the machine.
+    pub limits: Resources,
+    /// Stage durably when this many rows are buffered,
+    pub commit_rows: usize,
+    /// or this many bytes,
+    pub commit_bytes: usize,
+    /// or when the last time was this long ago.
+    pub commit_interval: Duration,
+}
+
+impl Options {
+    /// Options with the usual limits: 1 GB and two threads for the database; commits every 50,000 rows, 64 MiB or 5 seconds.
+    pub fn new(pipeline: &str, dataset: &str, digest: &str, resources: Vec<ResourcePlan>) -> Self {
+        Self {
+            pipeline: pipeline.to_owned(),
+            dataset: dataset.to_owned(),
+            digest: digest.to_owned(),
+            resources,
+            limits: Resources::default(),
+            commit_rows: 50_000,
+            commit_bytes: 64 << 20,
+            commit_interval: Duration::from_secs(5),
+        }
+    }
+
+    fn staging(&self) -> String {
+        format!("{}_staging", self.dataset)
+    }
+
+    /// Checks what does not depend on the database.
+    fn check(&self) -> Result<()> {
+        let wrong = |message: String| Err(Error::new(Class::Config, message));
+        if self.pipeline.is_empty() {
+            return wrong("the pipeline has no name".to_owned());
+        }
+        if self.dataset.is_empty() || self.dataset.contains('\0') {
+            return wrong(format!("{:?} cannot be the name of a dataset", self.dataset));
+        }
+        for (index, plan) in self.resources.iter().enumerate() {
+            if let Some(reason) = staging::unusable_table(&plan.table) {
+                return wrong(format!("the table of resource `{}` {reason}", plan.resource));
+            }
+            let other = self.resources.iter().take(index).find(|other| {
+                other.table == plan.table
+                    && (other.write_disposition, &other.primary_key) != (plan.write_disposition, &plan.primary_key)
+            });
+            if let Some(other) = other {
+                return wrong(format!(
+                    "the resources `{}` and `{}` write to the table `{}` in different ways",
+                    other.resource, plan.resource, plan.table
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A column that a table did not have before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// Whether it may be null.
+    pub nullable: bool,
+}
+
+/// Rows of one table.
+#[derive(Clone, Debug)]
+pub struct TableRows {
+    /// The table.
+    pub table: String,
+    /// The resource that the rows belong to.
+    pub resource: String,
+    /// The table that they are children of.
+    pub parent: Option<String>,
+    /// The rows. Columns may stand in any order, and be absent where they are null in all rows.
+    pub rows: RecordBatch,
+    /// Columns that the table did not have before.
+    pub new_columns: Vec<Column>,
+}
+
+/// Rows that belong together, and the state that covers all rows up to and with them.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The rows by table.
+    pub tables: Vec<TableRows>,
+    /// Where to go on after them.
+    pub state: String,
+    /// The connector's schema, where this batch changed it.
+    pub schema: Option<String>,
+}
+
+/// From where a run goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// The load that the rows belong to.
+    pub load_id: String,
+    /// The number of this run of the pipeline, from 1.
+    pub run: u64,
+    /// The connector's state: that of the staged rows, or else of the published ones. `None` at the first run.
+    pub state: Option<String>,
+    /// The connector's schema, likewise.
+    pub schema: Option<String>,
+    /// Present where this run goes on with the package of an interrupted one.
+    pub interrupted: Option<Interrupted>,
+}
+
+/// What an interrupted run left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    /// The staged rows of the root table, by resource.
+    pub rows: Vec<(String, u64)>,
+}
+
+/// What a published load did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The load.
+    pub load_id: String,
+    /// The tables of the run's resources, those without new rows included; each root table is followed by its child tables.
+    pub tables: Vec<PublishedTable>,
+    /// Things to tell a person.
+    pub warnings: Vec<String>,
+}
+
+/// What a published load did to a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedTable {
+    /// The table.
+    pub table: String,
+    /// The resource that its rows belong to.
+    pub resource: String,
+    /// The table that it is a child of.
+    pub parent: Option<String>,
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows deleted to make place for them.
+    pub deleted: u64,
+    /// Rows that the table has now.
+    pub total: u64,
+}
+
+/// Writes the rows of one run.
+pub struct Loader {
+    session: Session,
+    options: Options,
+    package: Package,
+    staging: Staging,
+    last_commit: Instant,
+}
+
+impl Loader {
+    /// Opens the database and begins a run: it takes the fence, and says from where to go on.
+    ///
+    /// # Errors
+    /// [`Class::Config`] where the options contradict each other or the target cannot be right; [`Class::Destination`] where
+    /// the database cannot be opened, or another pipeline's interrupted run holds one of the staging tables.
+    pub fn begin(target: &Target, options: Options) -> Result<(Self, Resumed)> {
+        options.check()?;
+        let mut session = destination::open(target, Access::Write, &options.limits)?;
+        let (package, resumed) = session.transaction(|session| Package::begin(session, &options))?;
+        let staging = Staging::new(&mut session, &options, &package)?;
+        Ok((Self { session, options, package, staging, last_commit: Instant::now() }, resumed))
+    }
+
+    /// Takes a batch. It is buffered; when enough has come together, all that is buffered is staged durably.
+    ///
+    /// # Errors
+    /// [`Class::Source`] for a row without a value in its key, [`Class::Internal`] for a batch that contradicts its own
+    /// declarations: nothing of the batch is taken then. And as [`Self::commit`].
+    pub fn stage(&mut self, batch: Batch) -> Result<()> {
+        self.staging.take(batch, &self.options, self.session.dialect())?;
+        let (rows, bytes) = self.staging.buffered();
+        let due = rows >= self.options.commit_rows
+            || bytes >= self.options.commit_bytes
+            || self.last_commit.elapsed() >= self.options.commit_interval;
+        if due { self.commit() } else { Ok(()) }
+    }
+
+    /// Stages what is buffered, with its state, in one transaction.
+    ///
+    /// # Errors
+    /// [`Class::Destination`] where another run of the pipeline took over, or the database refuses: nothing is written then.
+    pub fn commit(&mut self) -> Result<()> {
+        let Self { session, options, package, staging, .. } = self;
+        if let Some(pending) = staging.pending() {
+            let tables = staging.tables();
+            session.transaction(|session| {
+                package.note_staged(session, &pending.state, pending.schema.as_deref(), &tables)?;
+                staging.write(session, &options.staging())
+            })?;
+            staging.committed();
+        }
+        self.last_commit = Instant::now();
+        Ok(())
+    }
+
+    /// Makes all rows of the run visible, and saves `next_state` for the next run, in one transaction. The staging tables are
+    /// dropped with it.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]. The package stays open then, and the next run goes on with it.
+    pub fn publish(mut self, next_state: &str) -> Result<Published> {
+        self.commit()?;
+        let Self { session, options, package, staging, .. } = &mut self;
+        session.transaction(|session| {
+            let tables = staging.tables();
+            let schema = package.note_published(session, next_state, &tables)?;
+            publish::publish(session, options, &package.load_id, schema.as_deref(), &tables)
+        })
+    }
+}

@@ -1,0 +1,265 @@
+//! The load package of a pipeline: its row in `_spile_state`.
+//!
+//! | column | meaning |
+//! |---|---|
+//! | `pipeline_name` | key |
+//! | `run` | the fence: the number of the last run that began |
+//! | `status` | `open` while a package is not published, then `done` |
+//! | `digest` | of what the package was read with |
+//! | `load_id` | the package's, or the last one's |
+//! | `state`, `schema` | the connector's, as published |
+//! | `staged_state`, `staged_schema` | the connector's, as of the staged rows; null where none were staged or changed |
+//! | `tables` | JSON: the tables that the pipeline has written, with the number of their staged rows |
+
+use arrow_array::RecordBatch;
+use serde::{Deserialize, Serialize};
+
+use super::{Interrupted, Options, Resumed, load_id};
+use crate::{
+    destination::{DataType, Session, Value, bigint, text},
+    error::{Class, Error, Result},
+};
+
+const STATE_TABLE: &str = "_spile_state";
+
+/// A table of the pipeline.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct KnownTable {
+    pub table: String,
+    /// The root of its chain of tables; itself for a root table.
+    pub root: String,
+    pub resource: String,
+    pub parent: Option<String>,
+    /// Rows in its staging table.
+    #[serde(default)]
+    pub staged: u64,
+}
+
+impl KnownTable {
+    /// Notes the table's present place, where an earlier configuration gave it another one. Of two resources that share a
+    /// table, the first stays its resource.
+    pub fn place(&mut self, place: Self) {
+        if self.root != place.root || self.parent != place.parent {
+            *self = Self { staged: self.staged, ..place };
+        }
+    }
+}
+
+/// A run's hold on the pipeline's row.
+pub(super) struct Package {
+    pub load_id: String,
+    /// As far as the database knows them.
+    pub tables: Vec<KnownTable>,
+    pipeline: String,
+    run: i64,
+    state_table: String,
+}
+
+impl Package {
+    /// Takes the next run number, and either goes on with the open package or begins one. To be called in a transaction.
+    pub fn begin(session: &mut Session, options: &Options) -> Result<(Self, Resumed)> {
+        create(session, options)?;
+        let state_table = session.qualified(&options.dataset, STATE_TABLE);
+        let pipeline = Value::Text(Some(&options.pipeline));
+        let insert = format!(
+            "INSERT INTO {state_table} (\"pipeline_name\", \"run\", \"status\", \"tables\", \"updated_at\") \
+             VALUES ($1, 0, 'done', '[]', CURRENT_TIMESTAMP) ON CONFLICT DO NOTHING"
+        );
+        session.run(&insert, &[pipeline])?;
+        let increment = format!(
+            "UPDATE {state_table} SET \"run\" = \"run\" + 1, \"updated_at\" = CURRENT_TIMESTAMP WHERE \"pipeline_name\" = $1 \
+             RETURNING \"run\", \"status\", \"digest\", \"load_id\", \"state\", \"schema\", \"staged_state\", \"staged_schema\", \"tables\""
+        );
+        let rows = session.query(&increment, &[pipeline])?;
+        let row = rows.first().and_then(Row::read).ok_or_else(|| {
+            Error::new(Class::Destination, format!("the row of the pipeline in `{STATE_TABLE}` cannot be read"))
+                .fact("pipeline", &options.pipeline)
+        })?;
+
+        let mut tables = row.tables;
+        // A person may have dropped a staging table, or this run delivers fewer resources: without all of its rows the package
+        // is worth nothing.
+        let present = session.columns(&options.staging())?;
+        let complete = tables.iter().filter(|table| table.staged > 0).all(|table| {
+            present.contains_key(&table.table) && options.resources.iter().any(|plan| plan.table == table.root)
+        });
+        let resumes = row.open && row.digest.as_deref() == Some(&options.digest) && complete;
+
+        let (load_id, state, schema) = match row.load_id {
+            Some(load_id) if resumes => {
+                (load_id, row.staged_state.clone().or(row.state), row.staged_schema.or(row.schema))
+            }
+            previous => {
+                let load_id = load_id::next(previous.as_deref());
+                for table in &mut tables {
+                    if present.contains_key(&table.table) {
+                        session.run(&drop_table(session, &options.staging(), &table.table), &[])?;
+                    }
+                    table.staged = 0;
+                }
+                (load_id, row.state, row.schema)
+            }
+        };
+        // Root tables are known before they have rows: replace empties them even if they get none.
+        for plan in &options.resources {
+            let (table, root, resource) = (plan.table.clone(), plan.table.clone(), plan.resource.clone());
+            let place = KnownTable { table, root, resource, parent: None, staged: 0 };
+            match tables.iter_mut().find(|known| known.table == place.table) {
+                Some(known) => known.place(place),
+                None => tables.push(place),
+            }
+        }
+        let interrupted = (resumes && row.staged_state.is_some()).then(|| Interrupted {
+            rows: tables
+                .iter()
+                .filter(|table| table.parent.is_none() && table.staged > 0)
+                .map(|table| (table.resource.clone(), table.staged))
+                .collect(),
+        });
+        let package =
+            Self { load_id: load_id.clone(), tables, pipeline: options.pipeline.clone(), run: row.run, state_table };
+        package.refuse_foreign_rows(session, options)?;
+        let sets = if resumes {
+            "\"status\" = 'open', \"digest\" = $3, \"load_id\" = $4, \"tables\" = $5"
+        } else {
+            "\"status\" = 'open', \"digest\" = $3, \"load_id\" = $4, \"tables\" = $5, \"staged_state\" = NULL, \"staged_schema\" = NULL"
+        };
+        let values = [
+            Value::Text(Some(&options.digest)),
+            Value::Text(Some(&load_id)),
+            Value::Text(Some(&json(&package.tables)?)),
+        ];
+        package.update(session, sets, &values)?;
+        let run = u64::try_from(row.run).unwrap_or(0);
+        Ok((package, Resumed { load_id, run, state, schema, interrupted }))
+    }
+
+    /// Proves the fence, and notes the state that covers the rows which the same transaction stages.
+    pub fn note_staged(
+        &self,
+        session: &mut Session,
+        state: &str,
+        schema: Option<&str>,
+        tables: &[KnownTable],
+    ) -> Result<()> {
+        let tables = json(tables)?;
+        let values = [Value::Text(Some(state)), Value::Text(schema), Value::Text(Some(&tables))];
+        let sets = "\"staged_state\" = $3, \"staged_schema\" = coalesce($4, \"staged_schema\"), \"tables\" = $5";
+        self.update(session, sets, &values).map(drop)
+    }
+
+    /// Proves the fence, and notes that the package is published. Gives the connector's schema.
+    pub fn note_published(&self, session: &mut Session, state: &str, tables: &[KnownTable]) -> Result<Option<String>> {
+        let emptied: Vec<_> = tables.iter().map(|table| KnownTable { staged: 0, ..table.clone() }).collect();
+        let tables = json(&emptied)?;
+        let sets = "\"status\" = 'done', \"state\" = $3, \"schema\" = coalesce(\"staged_schema\", \"schema\"), \
+                    \"staged_state\" = NULL, \"staged_schema\" = NULL, \"tables\" = $4";
+        let rows = self.update(session, sets, &[Value::Text(Some(state)), Value::Text(Some(&tables))])?;
+        Ok(text(&rows, 0, 0))
+    }
+
+    /// Changes the pipeline's row, if this run still holds it. Gives the published schema.
+    fn update(&self, session: &mut Session, sets: &str, values: &[Value<'_>]) -> Result<RecordBatch> {
+        let sql = format!(
+            "UPDATE {} SET {sets}, \"updated_at\" = CURRENT_TIMESTAMP WHERE \"pipeline_name\" = $1 AND \"run\" = $2 RETURNING \"schema\"",
+            self.state_table
+        );
+        let values: Vec<_> = [Value::Text(Some(&self.pipeline)), Value::Bigint(self.run)]
+            .into_iter()
+            .chain(values.iter().copied())
+            .collect();
+        let rows = session.query(&sql, &values)?;
+        rows.into_iter().find(|rows| rows.num_rows() == 1).ok_or_else(|| {
+            Error::new(Class::Destination, "another run took over the pipeline; this one wrote nothing more")
+                .fact("pipeline", &self.pipeline)
+                .fact("run", self.run)
+                .advice("let the other run finish: a pipeline has one run at a time")
+        })
+    }
+
+    /// Pipelines that share a dataset may share tables, but not staged rows: each would publish the other's.
+    fn refuse_foreign_rows(&self, session: &mut Session, options: &Options) -> Result<()> {
+        let sql = format!(
+            "SELECT \"pipeline_name\", \"tables\" FROM {} WHERE \"status\" = 'open' AND \"pipeline_name\" <> $1",
+            self.state_table
+        );
+        for rows in session.query(&sql, &[Value::Text(Some(&self.pipeline))])? {
+            for row in 0..rows.num_rows() {
+                let theirs = text(&rows, 1, row).and_then(|tables| parse(&tables)).unwrap_or_default();
+                let shared = theirs
+                    .iter()
+                    .find(|theirs| theirs.staged > 0 && options.resources.iter().any(|plan| plan.table == theirs.root));
+                if let Some(shared) = shared {
+                    let other = text(&rows, 0, row).unwrap_or_default();
+                    return Err(Error::new(
+                        Class::Destination,
+                        "another pipeline's interrupted run holds a staging table",
+                    )
+                    .fact("table", &shared.table)
+                    .fact("pipeline", &other)
+                    .advice(format!("let the pipeline `{other}` finish its run first, or use another dataset")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `DROP TABLE` for a table that may not be there.
+pub(super) fn drop_table(session: &Session, schema: &str, table: &str) -> String {
+    format!("DROP TABLE IF EXISTS {}", session.qualified(schema, table))
+}
+
+/// Creates the schemas and the state table where they are missing.
+fn create(session: &mut Session, options: &Options) -> Result<()> {
+    for schema in [&options.dataset, &options.staging()] {
+        session.run(&format!("CREATE SCHEMA IF NOT EXISTS {}", session.qualified_schema(schema)), &[])?;
+    }
+    let column_type = |data_type| session.dialect().column_type(data_type);
+    let (text, bigint) = (column_type(DataType::Text), column_type(DataType::Bigint));
+    let timestamp = column_type(DataType::Timestamp);
+    let sql = format!(
+        "CREATE TABLE IF NOT EXISTS {} (\"pipeline_name\" {text} NOT NULL PRIMARY KEY, \"run\" {bigint} NOT NULL, \
+         \"status\" {text} NOT NULL, \"digest\" {text}, \"load_id\" {text}, \"state\" {text}, \"schema\" {text}, \
+         \"staged_state\" {text}, \"staged_schema\" {text}, \"tables\" {text} NOT NULL, \"updated_at\" {timestamp} NOT NULL)",
+        session.qualified(&options.dataset, STATE_TABLE)
+    );
+    session.run(&sql, &[]).map(drop)
+}
+
+/// The pipeline's row as it was when this run began.
+struct Row {
+    run: i64,
+    open: bool,
+    digest: Option<String>,
+    load_id: Option<String>,
+    state: Option<String>,
+    schema: Option<String>,
+    staged_state: Option<String>,
+    staged_schema: Option<String>,
+    tables: Vec<KnownTable>,
+}
+
+impl Row {
+    fn read(rows: &RecordBatch) -> Option<Self> {
+        Some(Self {
+            run: bigint(rows, 0, 0)?,
+            open: text(rows, 1, 0)? == "open",
+            digest: text(rows, 2, 0),
+            load_id: text(rows, 3, 0),
+            state: text(rows, 4, 0),
+            schema: text(rows, 5, 0),
+            staged_state: text(rows, 6, 0),
+            staged_schema: text(rows, 7, 0),
+            tables: parse(&text(rows, 8, 0)?)?,
+        })
+    }
+}
+
+fn json(tables: &[KnownTable]) -> Result<String> {
+    serde_json::to_string(tables).map_err(|error| Error::new(Class::Internal, format!("the list of tables: {error}")))
+}
+
+fn parse(tables: &str) -> Option<Vec<KnownTable>> {
+    serde_json::from_str(tables).ok()
+}

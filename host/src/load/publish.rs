@@ -1,0 +1,167 @@
+//! The end of a run, in one transaction: final tables get their new columns, staged rows are merged, the load is noted.
+
+use std::collections::HashMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha3::{Digest, Sha3_256};
+
+use super::{
+    Options, Published, ResourcePlan, WriteDisposition,
+    merge::{ChainTable, merge},
+    package::{KnownTable, drop_table},
+    staging_table::SEQUENCE,
+};
+use crate::{
+    destination::{DataType, Session, StoredColumn, Value},
+    error::Result,
+};
+
+const LOADS_TABLE: &str = "_dlt_loads";
+
+/// What the database has: the columns of each table.
+type Catalog = HashMap<String, Vec<StoredColumn>>;
+
+/// Publishes the staged rows of a package. To be called in a transaction that has proved the fence.
+pub(super) fn publish(
+    session: &mut Session,
+    options: &Options,
+    load_id: &str,
+    schema: Option<&str>,
+    tables: &[KnownTable],
+) -> Result<Published> {
+    let staging = session.columns(&options.staging())?;
+    let before = session.columns(&options.dataset)?;
+    let mut published = Published { load_id: load_id.to_owned(), tables: Vec::new(), warnings: Vec::new() };
+    for (index, plan) in options.resources.iter().enumerate() {
+        let merges = plan.write_disposition == WriteDisposition::Merge;
+        if merges && plan.primary_key.is_empty() {
+            published
+                .warnings
+                .push(format!("resource `{}` merges without a primary key: its rows were appended", plan.resource));
+        }
+        if options.resources.iter().take(index).any(|earlier| earlier.table == plan.table) {
+            continue;
+        }
+        let chain = chain(session, options, plan, tables, &staging, &before);
+        for table in &chain {
+            let stored = before.get(&table.known.table).map(Vec::as_slice).unwrap_or_default();
+            migrate(session, &table.last, table.columns, stored)?;
+        }
+        if merges {
+            give_root_ids(session, &chain, &before)?;
+        }
+        published.tables.extend(merge(session, &chain, plan.write_disposition, &plan.primary_key)?);
+    }
+    for table in tables.iter().filter(|table| table.staged > 0 || staging.contains_key(&table.table)) {
+        session.run(&drop_table(session, &options.staging(), &table.table), &[])?;
+    }
+    note_load(session, options, load_id, schema)?;
+    Ok(published)
+}
+
+/// The tables of a plan that exist or come into being, the root table first.
+fn chain<'a>(
+    session: &Session,
+    options: &Options,
+    plan: &ResourcePlan,
+    tables: &'a [KnownTable],
+    staging: &'a Catalog,
+    before: &Catalog,
+) -> Vec<ChainTable<'a>> {
+    let mut chain: Vec<_> = tables
+        .iter()
+        .filter(|known| known.root == plan.table)
+        .filter_map(|known| {
+            let columns = staging.get(&known.table);
+            (columns.is_some() || before.contains_key(&known.table)).then(|| ChainTable {
+                known,
+                last: session.qualified(&options.dataset, &known.table),
+                staged: columns.map(|_| session.qualified(&options.staging(), &known.table)),
+                columns: columns.map(Vec::as_slice).unwrap_or_default(),
+            })
+        })
+        .collect();
+    chain.sort_by_key(|table| table.known.parent.is_some());
+    chain
+}
+
+/// Creates a final table with the staging table's columns, or adds those that it lacks. A column that is added later may be
+/// null: the rows that are there have no value in it.
+fn migrate(session: &mut Session, name: &str, staged: &[StoredColumn], stored: &[StoredColumn]) -> Result<()> {
+    let new: Vec<_> = staged
+        .iter()
+        .filter(|column| column.name != SEQUENCE && !stored.iter().any(|other| other.name == column.name))
+        .map(|column| (session.dialect().quote(&column.name), column))
+        .collect();
+    if !stored.is_empty() {
+        return new.into_iter().try_for_each(|(quoted, column)| {
+            session.run(&format!("ALTER TABLE {name} ADD COLUMN {quoted} {}", column.declared), &[]).map(drop)
+        });
+    }
+    let columns: Vec<_> = new
+        .into_iter()
+        .map(|(quoted, column)| {
+            format!("{quoted} {}{}", column.declared, if column.nullable { "" } else { " NOT NULL" })
+        })
+        .collect();
+    session.run(&format!("CREATE TABLE {name} ({})", columns.join(", ")), &[]).map(drop)
+}
+
+/// Gives `_dlt_root_id` to child tables from a time when the resource was not merged; without it their rows would outlive
+/// the root rows that they belong to.
+fn give_root_ids(session: &mut Session, chain: &[ChainTable<'_>], before: &Catalog) -> Result<()> {
+    let has = |table: &str, name: &str| {
+        before.get(table).is_some_and(|columns| columns.iter().any(|column| column.name == name))
+    };
+    let mut parents = Vec::new();
+    for table in chain {
+        let known = table.known;
+        let Some(parent) = &known.parent else { continue };
+        if !before.contains_key(&known.table) || has(&known.table, "_dlt_root_id") {
+            continue;
+        }
+        if !table.columns.iter().any(|column| column.name == "_dlt_root_id") {
+            let text = session.dialect().column_type(DataType::Text);
+            session.run(&format!("ALTER TABLE {} ADD COLUMN \"_dlt_root_id\" {text}", table.last), &[])?;
+        }
+        let parent = chain.iter().find(|other| other.known.table == *parent);
+        if let Some(parent) = parent.filter(|_| has(&known.table, "_dlt_parent_id")) {
+            parents.push((table, parent));
+        }
+    }
+    // A grandchild gets its root's id from its parent, once that one has it.
+    let mut changed = !parents.is_empty();
+    while changed {
+        changed = false;
+        for (table, parent) in &parents {
+            let id = if parent.known.parent.is_none() { "_dlt_id" } else { "_dlt_root_id" };
+            let sql = format!(
+                "UPDATE {} AS c SET \"_dlt_root_id\" = p.\"{id}\" FROM {} AS p \
+                 WHERE c.\"_dlt_parent_id\" = p.\"_dlt_id\" AND c.\"_dlt_root_id\" IS NULL AND p.\"{id}\" IS NOT NULL",
+                table.last, parent.last
+            );
+            changed |= session.run(&sql, &[])? > 0;
+        }
+    }
+    Ok(())
+}
+
+/// Notes the load in `_dlt_loads`, as dlt does: a load that is absent from it is not complete.
+fn note_load(session: &mut Session, options: &Options, load_id: &str, schema: Option<&str>) -> Result<()> {
+    let name = session.qualified(&options.dataset, LOADS_TABLE);
+    let column_type = |data_type| session.dialect().column_type(data_type);
+    let (text, bigint) = (column_type(DataType::Text), column_type(DataType::Bigint));
+    let create = format!(
+        "CREATE TABLE IF NOT EXISTS {name} (\"load_id\" {text} NOT NULL, \"schema_name\" {text}, \"status\" {bigint} NOT NULL, \
+         \"inserted_at\" {} NOT NULL, \"schema_version_hash\" {text})",
+        column_type(DataType::Timestamp)
+    );
+    session.run(&create, &[])?;
+    let hash = schema.map(|schema| STANDARD.encode(Sha3_256::digest(schema)));
+    let insert = format!(
+        "INSERT INTO {name} (\"load_id\", \"schema_name\", \"status\", \"inserted_at\", \"schema_version_hash\") \
+         VALUES ($1, $2, 0, CURRENT_TIMESTAMP, $3)"
+    );
+    let values = [Value::Text(Some(load_id)), Value::Text(Some(&options.pipeline)), Value::Text(hash.as_deref())];
+    session.run(&insert, &values).map(drop)
+}

@@ -1,0 +1,181 @@
+//! The staging tables of a package: where rows wait, durably, for the end of the run.
+
+use std::collections::HashMap;
+
+use arrow_array::Array;
+
+use super::{
+    Batch, Options, ResourcePlan, TableRows, WriteDisposition,
+    package::{KnownTable, Package},
+    staging_table::{StagingTable, bytes},
+};
+use crate::{
+    destination::{Session, StoredColumn, dialect::Dialect},
+    error::{Class, Error, Result},
+};
+
+/// Why a table cannot be written to, if so: it goes on after "the table of …".
+pub(super) fn unusable_table(table: &str) -> Option<String> {
+    let lower = table.to_lowercase();
+    match table {
+        "" => Some("has no name".to_owned()),
+        _ if table.contains('\0') => Some("has a NUL character in its name".to_owned()),
+        // A connector must not reach the tables by which loads and states are kept.
+        _ if lower.starts_with("_dlt_") || lower.starts_with("_spile_") => {
+            Some(format!("is called `{table}`; names that begin with `_dlt_` or `_spile_` are reserved"))
+        }
+        _ => None,
+    }
+}
+
+/// State and schema that cover what is buffered.
+pub(super) struct Pending {
+    pub state: String,
+    pub schema: Option<String>,
+}
+
+/// The staging tables of a package, and the rows that are on their way there.
+pub(super) struct Staging {
+    tables: Vec<StagingTable>,
+    /// Columns of the final tables: they tell a type where the connector no longer declares it.
+    stored: HashMap<String, Vec<StoredColumn>>,
+    pending: Option<Pending>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Staging {
+    /// The staging tables as an interrupted run left them, or none.
+    pub fn new(session: &mut Session, options: &Options, package: &Package) -> Result<Self> {
+        let staged = session.columns(&options.staging())?;
+        let stored = session.columns(&options.dataset)?;
+        let tables = package.tables.iter().map(|known| match staged.get(&known.table) {
+            Some(columns) if known.staged > 0 => StagingTable::resumed(known.clone(), columns, session.dialect()),
+            _ => Ok(StagingTable::new(known.clone())),
+        });
+        let tables = tables.collect::<Result<_>>()?;
+        Ok(Self { tables, stored, pending: None, rows: 0, bytes: 0 })
+    }
+
+    /// Buffered rows, and their bytes.
+    pub fn buffered(&self) -> (usize, usize) {
+        (self.rows, self.bytes)
+    }
+
+    /// What is to be committed, if anything.
+    pub fn pending(&self) -> Option<&Pending> {
+        self.pending.as_ref()
+    }
+
+    /// The tables with the number of their rows, those that are only buffered included.
+    pub fn tables(&self) -> Vec<KnownTable> {
+        let counted = |table: &StagingTable| KnownTable {
+            staged: table.known.staged + table.buffered_rows(),
+            ..table.known.clone()
+        };
+        self.tables.iter().map(counted).collect()
+    }
+
+    /// Buffers a batch: all of it, or after an error nothing.
+    pub fn take(&mut self, batch: Batch, options: &Options, dialect: &dyn Dialect) -> Result<()> {
+        let mut checked = Vec::new();
+        for rows in &batch.tables {
+            let plan = self.plan(rows, &batch, options)?;
+            check_key(rows, plan)?;
+            let table = self.tables.iter().find(|table| table.known.table == rows.table);
+            let stored = self.stored.get(&rows.table).map(Vec::as_slice).unwrap_or_default();
+            let columns = StagingTable::new_columns(table, rows, stored, dialect)?;
+            let place = KnownTable {
+                table: rows.table.clone(),
+                root: plan.table.clone(),
+                resource: rows.resource.clone(),
+                parent: rows.parent.clone(),
+                staged: 0,
+            };
+            checked.push((place, columns));
+        }
+        for ((place, columns), rows) in checked.into_iter().zip(batch.tables) {
+            self.rows += rows.rows.num_rows();
+            self.bytes += bytes(&rows.rows);
+            match self.tables.iter_mut().find(|table| table.known.table == place.table) {
+                Some(table) => {
+                    table.known.place(place);
+                    table.push(columns, rows.rows);
+                }
+                None => {
+                    let mut table = StagingTable::new(place);
+                    table.push(columns, rows.rows);
+                    self.tables.push(table);
+                }
+            }
+        }
+        let earlier = self.pending.take().and_then(|pending| pending.schema);
+        self.pending = Some(Pending { state: batch.state, schema: batch.schema.or(earlier) });
+        Ok(())
+    }
+
+    /// Brings columns and buffered rows to the database. To be called in a transaction, and [`Self::committed`] after it.
+    pub fn write(&self, session: &mut Session, schema: &str) -> Result<()> {
+        self.tables.iter().try_for_each(|table| table.write(session, schema))
+    }
+
+    /// Notes that what was buffered is now in the database.
+    pub fn committed(&mut self) {
+        self.tables.iter_mut().for_each(StagingTable::committed);
+        (self.pending, self.rows, self.bytes) = (None, 0, 0);
+    }
+
+    /// The plan that some rows belong to, after a check that their table can be a part of it.
+    fn plan<'a>(&self, rows: &TableRows, batch: &Batch, options: &'a Options) -> Result<&'a ResourcePlan> {
+        let defect = |message: String| {
+            Err(Error::new(Class::Internal, format!("the connector delivered {message}"))
+                .fact("resource", &rows.resource)
+                .fact("table", &rows.table))
+        };
+        let Some(plan) = options.resources.iter().find(|plan| plan.resource == rows.resource) else {
+            return defect("rows of a resource that this run does not deliver".to_owned());
+        };
+        if let Some(reason) = unusable_table(&rows.table) {
+            return defect(format!("a table that {reason}"));
+        }
+        let is_root = options.resources.iter().any(|plan| plan.table == rows.table);
+        match &rows.parent {
+            None if rows.table == plan.table => Ok(plan),
+            None => defect(format!("rows without a parent for another table than `{}`", plan.table)),
+            Some(_) if is_root => defect("child rows for a root table".to_owned()),
+            Some(parent) => {
+                let known =
+                    self.tables.iter().any(|table| table.known.table == *parent && table.known.root == plan.table);
+                let delivered =
+                    batch.tables.iter().any(|other| other.table == *parent && other.resource == rows.resource);
+                if known || delivered {
+                    Ok(plan)
+                } else {
+                    defect(format!("child rows of the unknown table `{parent}`"))
+                }
+            }
+        }
+    }
+}
+
+/// Merge needs a key in each row: without one a row could never be found again.
+fn check_key(rows: &TableRows, plan: &ResourcePlan) -> Result<()> {
+    if plan.write_disposition != WriteDisposition::Merge || rows.parent.is_some() {
+        return Ok(());
+    }
+    let without = |column: &&String| match rows.rows.column_by_name(column) {
+        Some(values) => values.null_count() > 0,
+        None => rows.rows.num_rows() > 0,
+    };
+    match plan.primary_key.iter().find(without) {
+        None => Ok(()),
+        Some(column) => Err(Error::new(
+            Class::Source,
+            format!("a row of the table `{}` has no value in its key column `{column}`", rows.table),
+        )
+        .fact("resource", &rows.resource)
+        .fact("table", &rows.table)
+        .fact("column", column)
+        .advice("choose a `primary_key` that every record has, or filter such records out")),
+    }
+}

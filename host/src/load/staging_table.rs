@@ -1,0 +1,216 @@
+//! One staging table: its columns, and the rows that are on their way to it.
+
+use std::{collections::HashSet, sync::Arc};
+
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, new_null_array};
+use arrow_schema::{ArrowError, DataType as ArrowType, Field, Schema, SchemaRef};
+
+use super::{
+    TableRows,
+    package::{KnownTable, drop_table},
+};
+use crate::{
+    destination::{DataType, Session, StoredColumn, dialect::Dialect},
+    error::{Class, Error, Result},
+};
+
+/// The first column of every staging table. It counts the table's rows over commits and interrupted runs: of two rows with one
+/// key, the later is the one to keep.
+pub(super) const SEQUENCE: &str = "_spile_seq";
+
+pub(super) struct StagingColumn {
+    name: String,
+    data_type: DataType,
+    nullable: bool,
+}
+
+pub(super) struct StagingTable {
+    pub known: KnownTable,
+    columns: Vec<StagingColumn>,
+    /// How many of the columns the database has; 0 where the table does not exist.
+    stored: usize,
+    buffered: Vec<RecordBatch>,
+}
+
+impl StagingTable {
+    /// A table that does not exist yet.
+    pub fn new(known: KnownTable) -> Self {
+        Self { known, columns: Vec::new(), stored: 0, buffered: Vec::new() }
+    }
+
+    /// A table that an interrupted run left, with the columns that the database says it has.
+    pub fn resumed(known: KnownTable, stored: &[StoredColumn], dialect: &dyn Dialect) -> Result<Self> {
+        let columns = stored.iter().filter(|column| column.name != SEQUENCE).map(|column| {
+            let data_type = dialect.data_type(&column.declared).ok_or_else(|| {
+                Error::new(Class::Destination, "a column of a staging table has a type that Spile did not give it")
+                    .fact("table", &known.table)
+                    .fact("column", &column.name)
+                    .fact("type", &column.declared)
+                    .advice("drop the staging table: the run then begins anew")
+            })?;
+            Ok(StagingColumn { name: column.name.clone(), data_type, nullable: column.nullable })
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        Ok(Self { known, stored: columns.len(), columns, buffered: Vec::new() })
+    }
+
+    pub fn buffered_rows(&self) -> u64 {
+        self.buffered.iter().map(|rows| rows.num_rows() as u64).sum()
+    }
+
+    /// The columns that some rows add to a table, declared ones first, and a check that the others have their column's type.
+    /// `table` is `None` where there is none yet; `stored` are the final table's columns.
+    pub fn new_columns(
+        table: Option<&Self>,
+        rows: &TableRows,
+        stored: &[StoredColumn],
+        dialect: &dyn Dialect,
+    ) -> Result<Vec<StagingColumn>> {
+        let defect = |message: &str, column: &str| {
+            Error::new(Class::Internal, format!("the connector delivered {message}"))
+                .fact("resource", &rows.resource)
+                .fact("table", &rows.table)
+                .fact("column", column)
+        };
+        let schema = rows.rows.schema();
+        let mut names = HashSet::new();
+        for field in schema.fields() {
+            if !names.insert(field.name()) {
+                return Err(defect("a column twice", field.name()));
+            }
+        }
+        let is_empty = table.is_none_or(|table| table.known.staged == 0 && table.buffered.is_empty());
+        let mut added: Vec<StagingColumn> = Vec::new();
+        for column in &rows.new_columns {
+            if has(table, &added, &column.name).is_none() {
+                // Rows that are there already have no value in it.
+                let nullable = column.nullable || !is_empty;
+                added.push(StagingColumn { name: column.name.clone(), data_type: column.data_type, nullable });
+            }
+        }
+        for field in schema.fields() {
+            let arrow = field.data_type();
+            match has(table, &added, field.name()) {
+                Some(data_type) if data_type.arrow() == *arrow => {}
+                Some(data_type) => {
+                    let message = format!("values of type {arrow} for a column of type {}", data_type.arrow());
+                    return Err(defect(&message, field.name()));
+                }
+                None => {
+                    let data_type = undeclared_type(field.name(), arrow, stored, dialect)
+                        .ok_or_else(|| defect(&format!("values of the unknown type {arrow}"), field.name()))?;
+                    added.push(StagingColumn { name: field.name().clone(), data_type, nullable: true });
+                }
+            }
+        }
+        let reserved =
+            |name: &str| name.is_empty() || name.contains('\0') || name.to_lowercase().starts_with("_spile_");
+        if let Some(column) = added.iter().find(|column| reserved(&column.name)) {
+            return Err(defect("a column with an unusable name", &column.name));
+        }
+        if rows.rows.num_columns() == 0 && rows.rows.num_rows() > 0 {
+            return Err(defect("rows without columns", ""));
+        }
+        Ok(added)
+    }
+
+    /// Takes columns as [`Self::new_columns`] gave them, and the rows.
+    pub fn push(&mut self, columns: Vec<StagingColumn>, rows: RecordBatch) {
+        for column in columns {
+            // The same table may stand in a batch twice.
+            if has(Some(self), &[], &column.name).is_none() {
+                self.columns.push(column);
+            }
+        }
+        if rows.num_rows() > 0 {
+            self.buffered.push(rows);
+        }
+    }
+
+    /// Brings columns and buffered rows to the database. To be called in a transaction, and [`Self::committed`] after it.
+    pub fn write(&self, session: &mut Session, schema: &str) -> Result<()> {
+        self.migrate(session, schema)?;
+        if self.buffered.is_empty() {
+            return Ok(());
+        }
+        let columns = self.arrow_schema();
+        let rows = self.aligned(&columns).map_err(|error| {
+            Error::new(Class::Internal, format!("the rows do not fit their table: {error}"))
+                .fact("table", &self.known.table)
+        })?;
+        session.ingest(schema, &self.known.table, columns, rows).map(drop)
+    }
+
+    /// Notes that what was buffered is now in the database.
+    pub fn committed(&mut self) {
+        self.known.staged += self.buffered_rows();
+        self.stored = self.columns.len();
+        self.buffered.clear();
+    }
+
+    fn migrate(&self, session: &mut Session, schema: &str) -> Result<()> {
+        let name = session.qualified(schema, &self.known.table);
+        let dialect = session.dialect();
+        let mut added = self.columns.iter().skip(self.stored).map(|column| {
+            (
+                dialect.quote(&column.name),
+                dialect.column_type(column.data_type),
+                if column.nullable { "" } else { " NOT NULL" },
+            )
+        });
+        if self.stored > 0 {
+            return added.try_for_each(|(column, column_type, _)| {
+                session.run(&format!("ALTER TABLE {name} ADD COLUMN {column} {column_type}"), &[]).map(drop)
+            });
+        }
+        if self.columns.is_empty() {
+            return Ok(());
+        }
+        let columns: String =
+            added.map(|(column, column_type, not_null)| format!(", {column} {column_type}{not_null}")).collect();
+        let (sequence, bigint) = (dialect.quote(SEQUENCE), dialect.column_type(DataType::Bigint));
+        // An empty one may have been left by another pipeline.
+        session.run(&drop_table(session, schema, &self.known.table), &[])?;
+        session.run(&format!("CREATE TABLE {name} ({sequence} {bigint} NOT NULL{columns})"), &[]).map(drop)
+    }
+
+    fn arrow_schema(&self) -> SchemaRef {
+        let sequence = Field::new(SEQUENCE, ArrowType::Int64, false);
+        let columns = self.columns.iter().map(|column| Field::new(&column.name, column.data_type.arrow(), true));
+        Arc::new(Schema::new(std::iter::once(sequence).chain(columns).collect::<Vec<_>>()))
+    }
+
+    /// The buffered rows with the table's columns in the table's order, numbered.
+    fn aligned(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>, ArrowError> {
+        let mut next = i64::try_from(self.known.staged).unwrap_or(i64::MAX);
+        let number = |rows: &RecordBatch| {
+            let first = next;
+            next = next.saturating_add(i64::try_from(rows.num_rows()).unwrap_or(i64::MAX));
+            let sequence: ArrayRef = Arc::new(Int64Array::from_iter_values(first..next));
+            let columns = self.columns.iter().map(|column| match rows.column_by_name(&column.name) {
+                Some(values) => Arc::clone(values),
+                None => new_null_array(&column.data_type.arrow(), rows.num_rows()),
+            });
+            RecordBatch::try_new(Arc::clone(schema), std::iter::once(sequence).chain(columns).collect())
+        };
+        self.buffered.iter().map(number).collect()
+    }
+}
+
+/// The bytes that the rows take: of each column only its part of a buffer that it may share with others.
+pub(super) fn bytes(rows: &RecordBatch) -> usize {
+    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
+}
+
+fn has(table: Option<&StagingTable>, added: &[StagingColumn], name: &str) -> Option<DataType> {
+    let columns = table.map(|table| table.columns.as_slice()).unwrap_or_default();
+    columns.iter().chain(added).find(|column| column.name == name).map(|column| column.data_type)
+}
+
+/// The type of a column that the connector no longer declares, as the final table has it. Where that one does not fit the
+/// values, the values decide, and the database converts them at the end.
+fn undeclared_type(name: &str, arrow: &ArrowType, stored: &[StoredColumn], dialect: &dyn Dialect) -> Option<DataType> {
+    let stored =
+        stored.iter().find(|column| column.name == name).and_then(|column| dialect.data_type(&column.declared));
+    stored.filter(|data_type| data_type.arrow() == *arrow).or_else(|| DataType::of_arrow(arrow))
+}

@@ -1,0 +1,202 @@
+//! The pipeline file: a source, a destination and a policy, in one file.
+//!
+//! A file may also be the bare source, as dlt users have it; then flags say the rest.
+
+pub mod document;
+
+use crate::{Class, Error, Result};
+use document::Document;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use spile_connector::config::validate;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A pipeline as it stands in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "pipeline")]
+struct PipelineFile {
+    /// Names the pipeline; at a destination, one pipeline has one state. The file's stem if absent.
+    name: Option<String>,
+    /// What to read, in the dialect of dlt's `rest_api_source`.
+    source: Map<String, Value>,
+    /// Values of path variables, by name.
+    #[serde(default)]
+    params: Map<String, Value>,
+    /// The parent's field that fills a path variable, by name: `app_id: applications.id`.
+    #[serde(default)]
+    bindings: BTreeMap<String, String>,
+    /// Where the values of secrets are, by name: `env:VARIABLE` or `file:PATH`.
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
+    /// Where the rows go, such as `duckdb:PATH`.
+    destination: Option<String>,
+    /// The schema of the tables at the destination; `<name>_dataset` if absent.
+    dataset: Option<String>,
+    /// What the source may do.
+    #[serde(default)]
+    policy: PolicyFile,
+}
+
+/// What a source may do beyond what every source may.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    /// Origins that may have an address on this machine or in its network, such as `http://127.0.0.1:8080`.
+    #[serde(default)]
+    allow_private: Vec<String>,
+}
+
+/// A pipeline, checked as far as it can be without asking the connector.
+pub struct Pipeline {
+    /// The file, for the places of errors.
+    pub document: Document,
+    /// Its name.
+    pub name: String,
+    /// What to read: the connector checks it.
+    pub source: Value,
+    /// Values of path variables.
+    pub params: Map<String, Value>,
+    /// `parent.field`, by path variable.
+    pub bindings: BTreeMap<String, String>,
+    /// `env:…` or `file:…`, by slot.
+    pub secrets: BTreeMap<String, String>,
+    /// Where the rows go.
+    pub destination: String,
+    /// The schema of the tables.
+    pub dataset: String,
+    /// Origins that may have a private address.
+    pub allow_private: Vec<String>,
+    /// Where the source stands in the file: `/source`, or nothing where the file is the source.
+    source_at: &'static str,
+}
+
+/// The JSON Schema of a pipeline file.
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(PipelineFile).to_value();
+    // The source's own schema stands in its place; its definitions join the others.
+    let mut source = spile_connector::config::schema();
+    let definitions = source.as_object_mut().and_then(|source| source.remove("$defs"));
+    if let (Some(Value::Object(target)), Some(Value::Object(definitions))) = (schema.get_mut("$defs"), definitions) {
+        target.extend(definitions);
+    }
+    if let Some(place) = schema.pointer_mut("/properties/source") {
+        *place = source;
+    }
+    schema
+}
+
+impl Pipeline {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let document = Document::read(path)?;
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("pipeline");
+        Self::new(document, stem)
+    }
+
+    /// Takes a document for a pipeline. `stem` is its name where it gives none.
+    pub fn new(document: Document, stem: &str) -> Result<Self> {
+        let has = |key: &str| document.value.get(key).is_some();
+        let (file, source_at) = if !has("source") && (has("client") || has("resources")) {
+            let Value::Object(source) = document.value.clone() else { return Err(no_pipeline(&document)) };
+            let nothing = serde_json::json!({"source": {}});
+            (PipelineFile { source, ..typed(&document, nothing)? }, "")
+        } else if document.value.is_object() && (has("source") || has("name")) {
+            let schema = schemars::schema_for!(PipelineFile).to_value();
+            let defects = validate(&schema, &document.value);
+            let defects = defects.into_iter().map(|defect| {
+                let pointer = defect.pointer.unwrap_or_default();
+                let error = Error::new(Class::Config, defect.message).in_file(&document, &document.place(&pointer));
+                Error { advice: defect.advice, ..error }
+            });
+            if let Some(error) = Error::all(defects) {
+                return Err(error);
+            }
+            (typed(&document, document.value.clone())?, "/source")
+        } else {
+            return Err(no_pipeline(&document));
+        };
+        let name = file.name.unwrap_or_else(|| stem.to_owned());
+        Ok(Self {
+            source: Value::Object(file.source),
+            params: file.params,
+            bindings: file.bindings,
+            secrets: file.secrets,
+            destination: file.destination.unwrap_or_else(|| format!("duckdb:{name}.duckdb")),
+            dataset: file.dataset.unwrap_or_else(|| dataset(&name)),
+            allow_private: file.policy.allow_private,
+            name,
+            document,
+            source_at,
+        })
+    }
+
+    /// Adds the place in the file to an error that has a pointer into the source.
+    pub fn locate(&self, mut error: Error) -> Error {
+        error.more = std::mem::take(&mut error.more).into_iter().map(|more| self.locate(more)).collect();
+        match &error.pointer {
+            Some(pointer) if error.places.is_empty() => {
+                let place = self.document.place(&format!("{}{pointer}", self.source_at));
+                error.in_file(&self.document, &place)
+            }
+            _ => error,
+        }
+    }
+}
+
+/// dlt's default: the pipeline's name with `_dataset` behind it. The suffix also keeps the schema apart from a database of
+/// the pipeline's name, which DuckDB could not tell from it.
+fn dataset(name: &str) -> String {
+    format!("{}_dataset", spile_connector::shape::naming::identifier(name))
+}
+
+fn typed(document: &Document, value: Value) -> Result<PipelineFile> {
+    serde_json::from_value(value)
+        .map_err(|error| Error::new(Class::Config, error.to_string()).in_file(document, &document.place("")))
+}
+
+fn no_pipeline(document: &Document) -> Error {
+    Error::new(Class::Config, format!("{} is neither a pipeline nor a source", document.name))
+        .in_file(document, &document.place(""))
+        .advice("a pipeline has the key `source`; a source has the keys `client` and `resources`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipeline(text: &str) -> Result<Pipeline> {
+        Pipeline::new(Document::parse("shop.yaml", "yaml", text.to_owned())?, "shop")
+    }
+
+    #[test]
+    fn a_bare_source_is_a_pipeline_of_its_own() {
+        let pipeline = pipeline("client: {base_url: x}\nresources: []\n").unwrap();
+        assert_eq!((pipeline.name.as_str(), pipeline.dataset.as_str()), ("shop", "shop_dataset"));
+        assert_eq!(pipeline.destination, "duckdb:shop.duckdb");
+        let error = pipeline.locate(Error::new(Class::Config, "x").at("/client/base_url"));
+        assert_eq!(error.places[0].to_string(), "shop.yaml:1:10");
+    }
+
+    #[test]
+    fn errors_of_the_source_have_their_place_in_the_pipeline() {
+        let pipeline = pipeline("name: a-b\nsource:\n  client:\n    base_url: x\n").unwrap();
+        assert_eq!(pipeline.dataset, "a_b_dataset");
+        let error = pipeline.locate(Error::new(Class::Config, "x").at("/client/base_url"));
+        assert_eq!(error.places[0].to_string(), "shop.yaml:4:5");
+    }
+
+    #[test]
+    fn every_defect_of_the_envelope_is_told() {
+        let error = pipeline("source: {}\nparam: {}\ndataset: 3\nbindings: {a: [1]}\n").err().unwrap();
+        let told: Vec<String> =
+            std::iter::once(&error).chain(&error.more).map(|e| format!("{} {e}", e.places[0])).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].contains("shop.yaml:2:1 unknown key `param`"), "{told:?}");
+        assert_eq!(error.advice.as_deref(), Some("did you mean `params`?"));
+        assert!(pipeline("a: 1\n").is_err());
+        assert!(pipeline("[]").is_err());
+    }
+}

@@ -1,0 +1,419 @@
+//! A run: from a pipeline to published rows.
+//!
+//! ```text
+//! pipeline ─► credentials taken out ─► described ─► policy, gate ─► read ─► staged ─► published
+//! ```
+//!
+//! [`Prepared`] is a pipeline whose credentials were taken out and that the connector has described; from it a source is
+//! checked, previewed or run. Reading and writing overlap: while one batch is staged the connector fetches the next.
+
+use crate::destination::Target;
+use crate::gate::{Client, Gate, Origin, Policy, Secrets, Withheld};
+use crate::load::{self, Loader, Published, Resumed};
+use crate::pipeline::Pipeline;
+use crate::sandbox::{self, Connector, Description, Instance, Limits, OpenRequest, ResourceCounts, SourceConfig, Step};
+use crate::{Class, Error, Result};
+use arrow_array::RecordBatch;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// The most root rows in one batch.
+const BATCH_ROWS: u32 = 20_000;
+
+/// About how large a batch is. It stands in the connector's memory and in ours at once.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// What a run tells while it goes on.
+pub enum Event<'a> {
+    /// It goes on with rows that an interrupted run had staged.
+    Resumed(&'a Resumed),
+    /// Counts so far.
+    Counts(&'a [ResourceCounts]),
+    /// Nothing can be done for a while.
+    Wait {
+        /// The resource that waits.
+        resource: &'a str,
+        /// Why.
+        reason: &'a str,
+        /// How long.
+        wait: Duration,
+    },
+    /// All rows were read, and are now made visible.
+    Publishing,
+}
+
+/// How to run.
+pub struct Options {
+    /// Resources to read; empty for all that the source selects.
+    pub resources: Vec<String>,
+    /// How many requests may be in flight at once.
+    pub window: u32,
+    /// What the database's own buffers may hold, as DuckDB writes sizes.
+    pub memory_limit: Option<String>,
+}
+
+/// What a run did.
+pub struct Report {
+    /// What each resource cost and gave.
+    pub counts: Vec<ResourceCounts>,
+    /// What became of the tables.
+    pub published: Published,
+    /// How often, and how long in all, each resource waited.
+    pub waits: BTreeMap<String, (u64, Duration)>,
+    /// Whether it went on with an interrupted run.
+    pub resumed: bool,
+    /// Things that look wrong though nothing failed.
+    pub warnings: Vec<Error>,
+    /// The most memory that the connector had, in bytes.
+    pub peak_memory: usize,
+}
+
+/// A pipeline that is ready to be read.
+pub struct Prepared<'a> {
+    pipeline: &'a Pipeline,
+    connector: &'a Connector,
+    source: SourceConfig,
+    withheld: Withheld,
+    /// What the source asks for.
+    pub description: Description,
+    limits: Limits,
+}
+
+impl<'a> Prepared<'a> {
+    /// Takes the credentials out of the pipeline's source, and asks the connector what it needs. Makes no request.
+    pub async fn new(pipeline: &'a Pipeline, connector: &'a Connector, limits: Limits) -> Result<Self> {
+        let mut source = pipeline.source.clone();
+        let withheld = Withheld::take(&mut source).map_err(|error| pipeline.locate(error))?;
+        let bindings: Map<String, Value> =
+            pipeline.bindings.iter().map(|(name, field)| (name.clone(), Value::String(field.clone()))).collect();
+        let source = SourceConfig {
+            config: source.to_string(),
+            params: Value::Object(pipeline.params.clone()).to_string(),
+            bindings: Value::Object(bindings).to_string(),
+        };
+        let mut instance = connector.start(Gate::closed(), limits.clone()).await?;
+        let description = instance.describe(&source).await.map_err(|errors| {
+            let errors = errors.into_iter().map(|error| pipeline.locate(error));
+            Error::all(errors).unwrap_or_else(|| Error::new(Class::Internal, "the connector gave no reason"))
+        })?;
+        Ok(Self { pipeline, connector, source, withheld, description, limits })
+    }
+
+    /// The names of the secrets that the source needs.
+    pub fn secrets(&self) -> Vec<&str> {
+        self.withheld.slots().into_iter().collect()
+    }
+
+    /// Makes one cheap request.
+    pub async fn check(&self, secrets: &Secrets) -> Result<()> {
+        self.unbound(&[])?;
+        let mut instance = self.start(secrets).await?;
+        instance.check(&self.source).await.map_err(|error| self.pipeline.locate(error))
+    }
+
+    /// The first rows of a resource's root table, as record batches.
+    pub async fn preview(&self, secrets: &Secrets, resource: &str, rows: usize) -> Result<Vec<RecordBatch>> {
+        let resources = vec![resource.to_owned()];
+        self.selected(&resources)?;
+        self.unbound(&resources)?;
+        let mut instance = self.start(secrets).await?;
+        let request = OpenRequest {
+            source: self.source.clone(),
+            resources,
+            state: None,
+            schema: None,
+            // What is fetched ahead would mostly be thrown away.
+            window: 2,
+            load_id: String::new(),
+        };
+        instance.open(&request).await.map_err(|error| self.pipeline.locate(error))?;
+        let (mut found, mut missing) = (Vec::new(), rows);
+        while missing > 0 {
+            let most = u32::try_from(missing).unwrap_or(u32::MAX);
+            match instance.next(most, BATCH_BYTES).await.map_err(|error| self.pipeline.locate(error))? {
+                Step::Batch(batch) => {
+                    for table in batch.tables.into_iter().filter(|table| table.parent.is_none()) {
+                        let rows = table.rows.slice(0, table.rows.num_rows().min(missing));
+                        missing -= rows.num_rows();
+                        found.push(rows);
+                    }
+                }
+                Step::Wait(wait) => tokio::time::sleep(until(wait.until)).await,
+                Step::Done(_) => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the source into the pipeline's destination. `tell` hears what goes on; when `interrupt` is ready, what was read
+    /// is staged, and the next run goes on from there.
+    pub async fn run(
+        &self,
+        secrets: &Secrets,
+        options: &Options,
+        tell: &mut (dyn FnMut(Event<'_>) + Send),
+        interrupt: impl Future<Output = ()> + Send,
+    ) -> Result<Report> {
+        let plans = self.plans(&options.resources)?;
+        self.unbound(&options.resources)?;
+        let target = Target::parse(&self.pipeline.destination)?;
+        let instance = self.start(secrets).await?;
+        let digest = self.digest(&options.resources);
+        let mut load_options = load::Options::new(&self.pipeline.name, &self.pipeline.dataset, &digest, plans);
+        if let Some(limit) = &options.memory_limit {
+            load_options.limits.memory_limit.clone_from(limit);
+        }
+        let (loader, resumed) = blocking(move || Loader::begin(&target, load_options)).await?;
+        if resumed.interrupted.is_some() {
+            tell(Event::Resumed(&resumed));
+        }
+        let mut reading = Reading { instance, writer: Writer::new(loader), waits: BTreeMap::new() };
+        let request = OpenRequest {
+            source: self.source.clone(),
+            resources: options.resources.clone(),
+            state: resumed.state.clone(),
+            schema: resumed.schema.clone(),
+            window: options.window,
+            load_id: resumed.load_id.clone(),
+        };
+        let outcome = tokio::select! {
+            biased;
+            () = interrupt => Err(Error::new(Class::Interrupted, "interrupted")
+                .advice("what was read is kept: the next run goes on from here")),
+            outcome = reading.read(&request, tell) => outcome,
+        };
+        let Reading { instance, mut writer, waits } = reading;
+        let summary = match outcome {
+            Ok(summary) => summary,
+            Err(error) => {
+                // What was read is not lost, whatever ended the run. Where it cannot be kept, that is the lesser news.
+                let kept = writer.keep().await;
+                let error = self.pipeline.locate(error);
+                return Err(match kept {
+                    Ok(()) => error,
+                    Err(other) => error.fact("also", format!("what was read last could not be kept: {other}")),
+                });
+            }
+        };
+        tell(Event::Counts(&summary.counts));
+        tell(Event::Publishing);
+        let published = writer.publish(summary.state).await?;
+        let warnings = summary.warnings.into_iter().map(|warning| self.pipeline.locate(warning)).collect();
+        Ok(Report {
+            counts: summary.counts,
+            published,
+            waits,
+            resumed: resumed.interrupted.is_some(),
+            warnings,
+            peak_memory: instance.peak_memory(),
+        })
+    }
+
+    /// An instance whose gate lets it reach what its description says, with the credentials bound to the origins that need
+    /// them.
+    async fn start(&self, secrets: &Secrets) -> Result<Instance> {
+        let parse = |origins: &[String]| origins.iter().map(|origin| origin.parse::<Origin>()).collect::<Result<_>>();
+        let policy =
+            Policy { origins: parse(&self.description.origins)?, private: parse(&self.pipeline.allow_private)? };
+        let mut credentials = self.withheld.resolve(secrets).map_err(|error| self.pipeline.locate(error))?;
+        for slot in &self.description.slots {
+            let origins: Vec<Origin> = slot.origins.iter().map(|origin| origin.parse()).collect::<Result<_>>()?;
+            credentials.bind(&slot.name, origins)?;
+        }
+        let client = Client::new(&self.limits.http)?;
+        let gate = Gate::new(policy, credentials, client, self.limits.http.clone());
+        self.connector.start(gate, self.limits.clone()).await
+    }
+
+    /// Checks that the resources that were asked for exist.
+    fn selected(&self, resources: &[String]) -> Result<()> {
+        let names = || self.description.resources.iter().map(|resource| resource.name.as_str());
+        let Some(unknown) = resources.iter().find(|resource| names().all(|name| name != *resource)) else {
+            return Ok(());
+        };
+        let advice = match spile_connector::config::nearest(unknown, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the resources are {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        Err(Error::new(Class::Config, format!("there is no resource `{unknown}`")).advice(advice))
+    }
+
+    /// Checks that every path variable of the resources, and of those that they depend on, is bound, before anything is
+    /// opened. The reader would say so too, but only after the database was touched.
+    fn unbound(&self, resources: &[String]) -> Result<()> {
+        let named = |name: &str| self.description.resources.iter().find(|resource| resource.name == name);
+        let selected = self.description.resources.iter().filter(|resource| match resources {
+            [] => resource.selected,
+            names => names.contains(&resource.name),
+        });
+        for resource in selected {
+            let mut at = Some(resource);
+            while let Some(resource) = at {
+                if let Some(name) = resource.unbound.first() {
+                    return Err(self.pipeline.locate(self.unbound_error(&resource.name, name)));
+                }
+                at = resource.parent.as_deref().and_then(named);
+            }
+        }
+        Ok(())
+    }
+
+    fn unbound_error(&self, resource: &str, name: &str) -> Error {
+        let index = self.description.resources.iter().position(|other| other.name == resource).unwrap_or(0);
+        Error::new(Class::Config, format!("nothing binds the path variable `{name}`"))
+            .fact("resource", resource)
+            .at(format!("/resources/{index}/endpoint/path"))
+            .advice(format!(
+                "give it a value with `--param {name}=VALUE` or in the endpoint's `params`; or fill it from another \
+                 resource's records with `bindings: {{{name}: parent.field}}` in the pipeline, `--bind {name}=parent.field`, \
+                 or `{{resources.parent.field}}` in the path"
+            ))
+    }
+
+    fn plans(&self, resources: &[String]) -> Result<Vec<load::ResourcePlan>> {
+        self.selected(resources)?;
+        let wanted = self.description.resources.iter().filter(|resource| match resources {
+            [] => resource.selected,
+            names => names.contains(&resource.name),
+        });
+        let plan = |resource: &sandbox::ResourceDescription| load::ResourcePlan {
+            resource: resource.name.clone(),
+            table: resource.table.clone(),
+            write_disposition: match resource.write_disposition {
+                sandbox::WriteDisposition::Append => load::WriteDisposition::Append,
+                sandbox::WriteDisposition::Replace => load::WriteDisposition::Replace,
+                sandbox::WriteDisposition::Merge => load::WriteDisposition::Merge,
+            },
+            primary_key: resource.primary_key.clone(),
+        };
+        Ok(wanted.map(plan).collect())
+    }
+
+    /// Names everything that decides which rows are read. Credentials are not part of it: a new token reads the same rows.
+    fn digest(&self, resources: &[String]) -> String {
+        let mut hash = Sha256::new();
+        let SourceConfig { config, params, bindings } = &self.source;
+        for text in [config, params, bindings, &resources.join("\0"), self.connector.digest()] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A connector that reads, and a loader that writes.
+struct Reading {
+    instance: Instance,
+    writer: Writer,
+    waits: BTreeMap<String, (u64, Duration)>,
+}
+
+impl Reading {
+    async fn read(
+        &mut self,
+        request: &OpenRequest,
+        tell: &mut (dyn FnMut(Event<'_>) + Send),
+    ) -> Result<sandbox::Summary> {
+        self.instance.open(request).await?;
+        loop {
+            match self.instance.next(BATCH_ROWS, BATCH_BYTES).await? {
+                Step::Batch(batch) => {
+                    tell(Event::Counts(&batch.counts));
+                    self.writer.stage(load_batch(batch)).await?;
+                }
+                Step::Wait(wait) => {
+                    tell(Event::Counts(&wait.counts));
+                    let length = until(wait.until);
+                    tell(Event::Wait { resource: &wait.resource, reason: &wait.reason, wait: length });
+                    let waits = self.waits.entry(wait.resource).or_default();
+                    *waits = (waits.0 + 1, waits.1 + length);
+                    tokio::time::sleep(length).await;
+                }
+                Step::Done(summary) => return Ok(summary),
+            }
+        }
+    }
+}
+
+/// A loader that works on a thread of its own, one batch behind the connector.
+struct Writer {
+    /// The loader comes back with what became of the batch. None only while a batch is handed over.
+    working: Option<JoinHandle<(Loader, Result<()>)>>,
+}
+
+impl Writer {
+    fn new(loader: Loader) -> Self {
+        Self { working: Some(tokio::spawn(std::future::ready((loader, Ok(()))))) }
+    }
+
+    /// Hands over a batch, once the one before is staged.
+    async fn stage(&mut self, batch: load::Batch) -> Result<()> {
+        let mut loader = self.idle().await?;
+        self.working = Some(spawn_blocking(move || {
+            let staged = loader.stage(batch);
+            (loader, staged)
+        }));
+        Ok(())
+    }
+
+    /// Stages durably what was handed over.
+    async fn keep(&mut self) -> Result<()> {
+        let mut loader = self.idle().await?;
+        blocking(move || loader.commit()).await
+    }
+
+    async fn publish(&mut self, state: String) -> Result<Published> {
+        let loader = self.idle().await?;
+        blocking(move || loader.publish(&state)).await
+    }
+
+    /// The loader, once it has done its work.
+    async fn idle(&mut self) -> Result<Loader> {
+        let gone = || Error::new(Class::Internal, "the loader ended before its time");
+        let working = self.working.as_mut().ok_or_else(gone)?;
+        // Awaited in place, so that a caller that is dropped meanwhile leaves the loader here.
+        let (loader, staged) = working.await.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
+        self.working = None;
+        staged.map(|()| loader)
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::new(Class::Internal, error.to_string())))
+}
+
+/// How long it is until an instant in milliseconds since 1970.
+fn until(instant: u64) -> Duration {
+    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+    Duration::from_millis(instant.saturating_sub(now))
+}
+
+fn load_batch(batch: sandbox::Batch) -> load::Batch {
+    let column = |column: sandbox::Column| load::Column {
+        name: column.name,
+        data_type: match column.data_type {
+            sandbox::DataType::Text => load::DataType::Text,
+            sandbox::DataType::Bigint => load::DataType::Bigint,
+            sandbox::DataType::Double => load::DataType::Double,
+            sandbox::DataType::Boolean => load::DataType::Boolean,
+            sandbox::DataType::Timestamp => load::DataType::Timestamp,
+            sandbox::DataType::Decimal((precision, scale)) => load::DataType::Decimal(precision, scale),
+            sandbox::DataType::Json => load::DataType::Json,
+        },
+        nullable: column.nullable,
+    };
+    let tables = batch.tables.into_iter().map(|table| load::TableRows {
+        table: table.table,
+        resource: table.resource,
+        parent: table.parent,
+        rows: table.rows,
+        new_columns: table.new_columns.into_iter().map(column).collect(),
+    });
+    load::Batch { tables: tables.collect(), state: batch.state, schema: batch.schema }
+}

@@ -1,0 +1,109 @@
+//! Files that cannot be opened.
+
+use std::{ffi::OsStr, fs, path::Path};
+
+use spile_host::{
+    Class, Error,
+    destination::{Target, query},
+    load::Loader,
+};
+
+use crate::{
+    crash::Child,
+    rows::{Database, merge_users, users},
+};
+
+fn begin(path: &Path) -> Error {
+    Loader::begin(&Target::DuckDb { path: path.to_owned() }, merge_users()).err().expect("it must not open")
+}
+
+#[test]
+fn a_missing_directory_is_named() {
+    let database = Database::new();
+    let error = begin(&database.directory.path().join("nowhere").join("db.duckdb"));
+    assert_eq!(error.class, Class::Config);
+    assert_eq!(error.message, "the directory of the database does not exist");
+    assert!(error.advice.unwrap().contains("nowhere"));
+}
+
+#[test]
+fn a_directory_is_not_a_database() {
+    let database = Database::new();
+    let error = begin(database.directory.path());
+    assert_eq!(
+        (error.class, error.message.as_str()),
+        (Class::Config, "the destination is a directory; it must be a file")
+    );
+}
+
+#[test]
+fn another_file_is_not_a_database() {
+    let database = Database::new();
+    fs::write(&database.path, "name,age\n".repeat(1000)).unwrap();
+    let error = begin(&database.path);
+    assert_eq!(error.class, Class::Destination);
+    assert!(error.to_string().contains("not a valid DuckDB database file"), "{error}");
+}
+
+#[test]
+fn a_file_that_another_process_holds_names_that_process() {
+    let database = Database::new();
+    let mut child = Child::start(&database.path, "hold");
+    child.wait_for("holding");
+    let error = begin(&database.path);
+    assert_eq!(error.class, Class::Destination);
+    assert_eq!(error.message, "another process has the database open");
+    let holder = &error.facts.iter().find(|(label, _)| *label == "held by").expect("the holder").1;
+    assert!(holder.contains(&child.id().to_string()), "{holder}");
+    child.kill();
+    database.run(merge_users(), vec![users("s", &[1], "a")]);
+}
+
+#[test]
+fn a_query_reads_only() {
+    let database = Database::new();
+    let error = query(&database.target(), "SELECT 1").unwrap_err();
+    assert_eq!(error.message, "the database does not exist");
+    database.run(merge_users(), vec![users("s", &[1], "a")]);
+    let error = query(&database.target(), "DELETE FROM data.users").unwrap_err();
+    assert!(error.message.contains("read-only"), "{error}");
+    let error = query(&database.target(), "SELEKT").unwrap_err();
+    assert_eq!(error.message, "DuckDB refused: Parser Error: syntax error at or near \"SELEKT\"");
+}
+
+/// What a process says that tries to open a database where no driver is installed.
+fn without_driver(variables: &[(&str, &OsStr)]) -> String {
+    let database = Database::new();
+    let nowhere = database.directory.path().as_os_str();
+    let bare =
+        [("HOME", nowhere), ("XDG_DATA_HOME", nowhere), ("XDG_CONFIG_HOME", nowhere), ("ADBC_DRIVER_PATH", nowhere)];
+    let empty = [("SPILE_ADBC_DUCKDB", OsStr::new(""))];
+    let variables: Vec<_> = bare.into_iter().chain(empty).chain(variables.iter().copied()).collect();
+    let output = Child::start_with(&database.path, "open", &variables).output();
+    assert_eq!(database.path.exists(), output.contains("published"), "{output}");
+    output
+}
+
+#[test]
+fn a_missing_driver_is_named_with_the_ways_to_get_it() {
+    let output = without_driver(&[]);
+    assert!(output.contains("there is no ADBC driver for DuckDB; looked in: "), "{output}");
+    assert!(output.contains("run `./justw setup`, or let SPILE_ADBC_DUCKDB name the library"), "{output}");
+    let output = without_driver(&[("SPILE_ADBC_DUCKDB", OsStr::new("/nowhere/libduckdb.so"))]);
+    assert!(output.contains("the driver that SPILE_ADBC_DUCKDB names cannot be loaded"), "{output}");
+    assert!(output.contains("/nowhere/libduckdb.so"), "{output}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_driver_can_be_named_by_its_library() {
+    let database = Database::new();
+    let (_loader, _) = database.begin(merge_users());
+    // The library that this process has loaded just now.
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let library =
+        maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..])).find(|path| path.contains("duckdb.so"));
+    let library = library.expect("a loaded library of DuckDB");
+    let output = without_driver(&[("SPILE_ADBC_DUCKDB", OsStr::new(library))]);
+    assert!(output.contains("published"), "{output}");
+}

@@ -1,0 +1,85 @@
+//! Merging of `resource_defaults` into a resource, by the rules of the dialect (reference, section 1.4).
+
+use serde_json::{Map, Value};
+
+/// Keys of an endpoint that are merged one level deep, key by key; every other key is replaced whole.
+const MERGED_BY_KEY: [&str; 2] = ["params", "json"];
+
+/// A resource item in its object form, with the defaults in the places that it leaves open. An explicit null wins.
+pub fn merge(defaults: Option<&Value>, item: Value) -> Value {
+    let mut resource = match item {
+        Value::String(name) => Map::from_iter([("name".to_owned(), Value::String(name))]),
+        Value::Object(fields) => fields,
+        other => return other,
+    };
+    let mut endpoint = object_form(resource.remove("endpoint"));
+    if let Some(Value::Object(defaults)) = defaults {
+        for (key, value) in defaults {
+            if key == "endpoint" {
+                merge_endpoint(&mut endpoint, value);
+            } else if !resource.contains_key(key) {
+                resource.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    // The types tell an absent key from a value; an explicit null has done its work by winning over the default. Only
+    // `auth` tells null from absent: null signs nothing.
+    resource.retain(|_, value| !value.is_null());
+    endpoint.retain(|key, value| key == "auth" || !value.is_null());
+    resource.insert("endpoint".to_owned(), Value::Object(endpoint));
+    Value::Object(resource)
+}
+
+fn object_form(endpoint: Option<Value>) -> Map<String, Value> {
+    match endpoint {
+        Some(Value::String(path)) => Map::from_iter([("path".to_owned(), Value::String(path))]),
+        Some(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn merge_endpoint(endpoint: &mut Map<String, Value>, defaults: &Value) {
+    let Value::Object(defaults) = defaults else { return };
+    for (key, default) in defaults {
+        match endpoint.get_mut(key) {
+            None => {
+                endpoint.insert(key.clone(), default.clone());
+            }
+            Some(Value::Object(own)) if MERGED_BY_KEY.contains(&key.as_str()) => {
+                let Value::Object(default) = default else { continue };
+                for (name, value) in default {
+                    if !own.contains_key(name) {
+                        own.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_resource_wins_over_the_defaults_key_by_key() {
+        let defaults = json!({"primary_key": "id", "write_disposition": "merge",
+            "endpoint": {"params": {"a": 1, "b": 2}, "headers": {"x": "1"}, "data_selector": "d"}});
+        let item = json!({"name": "n", "primary_key": null,
+            "endpoint": {"path": "p", "params": {"b": 3, "c": null}, "headers": {"y": "2"}, "auth": null}});
+        assert_eq!(
+            merge(Some(&defaults), item),
+            json!({"name": "n", "write_disposition": "merge", "endpoint": {"path": "p",
+                "params": {"b": 3, "c": null, "a": 1}, "headers": {"y": "2"}, "auth": null, "data_selector": "d"}})
+        );
+    }
+
+    #[test]
+    fn text_forms_become_objects() {
+        assert_eq!(merge(None, json!("n")), json!({"name": "n", "endpoint": {}}));
+        let item = json!({"name": "n", "endpoint": "p"});
+        assert_eq!(merge(None, item), json!({"name": "n", "endpoint": {"path": "p"}}));
+    }
+}

@@ -1,0 +1,91 @@
+//! The configuration: a JSON document becomes a checked, typed [`Source`], with defaults merged into each resource.
+//!
+//! ```text
+//! text ─► document ─► validate (schema of the model) ─► merge defaults ─► model
+//! ```
+
+mod defaults;
+pub mod model;
+mod validate;
+pub use validate::{nearest, validate};
+
+use crate::error::{Error, Kind, Result};
+use model::{Client, Resource, Source};
+use serde_json::Value;
+
+/// A configuration that fits the dialect.
+pub struct Config {
+    /// Connection settings shared by all resources.
+    pub client: Client,
+    /// The resources, defaults merged in, in the order of the document.
+    pub resources: Vec<Resource>,
+}
+
+/// The JSON Schema (2020-12) of the configuration.
+pub fn schema() -> Value {
+    schemars::schema_for!(Source).to_value()
+}
+
+/// JSON pointers of the places where the dialect has an `auth` object. One without `type` is a bearer token.
+pub fn auth_places(document: &Value) -> Vec<String> {
+    let count = document.get("resources").and_then(Value::as_array).map_or(0, Vec::len);
+    let of_resources = (0..count).map(|index| format!("/resources/{index}/endpoint/auth"));
+    let shared = ["/client/auth", "/resource_defaults/endpoint/auth"].map(str::to_owned);
+    shared
+        .into_iter()
+        .chain(of_resources)
+        .filter(|place| document.pointer(place).is_some_and(Value::is_object))
+        .collect()
+}
+
+impl Config {
+    /// Reads a configuration from JSON text. The error holds every defect of the document.
+    pub fn parse(text: &str) -> Result<Self, Vec<Error>> {
+        let mut document: Value = serde_json::from_str(text)
+            .map_err(|error| vec![Error::config("", format!("the configuration is not valid JSON: {error}"))])?;
+        for pointer in auth_places(&document) {
+            if let Some(Value::Object(auth)) = document.pointer_mut(&pointer) {
+                auth.entry("type").or_insert_with(|| Value::String("bearer".to_owned()));
+            }
+        }
+        let defects = validate(&schema(), &document);
+        if !defects.is_empty() {
+            return Err(defects);
+        }
+        let source: Source = typed(document, "")?;
+        let mut resources = Vec::with_capacity(source.resources.len());
+        for (index, item) in source.resources.into_iter().enumerate() {
+            let merged = defaults::merge(source.resource_defaults.as_ref(), item);
+            resources.push(typed::<Resource>(merged, &format!("/resources/{index}"))?);
+        }
+        let mut config = Self { client: source.client, resources };
+        config.repeated_names()?;
+        config.normalise();
+        Ok(config)
+    }
+
+    fn repeated_names(&self) -> Result<(), Vec<Error>> {
+        let repeated: Vec<Error> = (self.resources.iter().enumerate())
+            .filter(|(index, resource)| self.resources.iter().take(*index).any(|other| other.name == resource.name))
+            .map(|(index, resource)| {
+                let message = format!("the name `{}` is taken by an earlier resource", resource.name);
+                Error::config(format!("/resources/{index}/name"), message)
+            })
+            .collect();
+        if repeated.is_empty() { Ok(()) } else { Err(repeated) }
+    }
+
+    /// Fills what the dialect leaves to other fields: the path is the name where it is not given.
+    fn normalise(&mut self) {
+        for resource in &mut self.resources {
+            resource.endpoint.path.get_or_insert_with(|| resource.name.clone());
+        }
+    }
+}
+
+/// Reads a validated value. What fails here got past the schema: a rule that a schema cannot say.
+fn typed<T: serde::de::DeserializeOwned>(value: Value, pointer: &str) -> Result<T, Vec<Error>> {
+    T::deserialize(value).map_err(|error| {
+        vec![Error { pointer: Some(pointer.to_owned()), ..Error::new(Kind::Config, error.to_string()) }]
+    })
+}

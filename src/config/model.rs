@@ -1,0 +1,228 @@
+//! The typed configuration. Its doc comments are the descriptions in the JSON Schema that `spec` gives.
+//!
+//! The document is checked against the schema generated from these types before it is read into them, so the messages that
+//! a person sees come from `validate`, with a place for each, and never from serde.
+
+use crate::auth::Auth;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// A REST API source in the dialect of dlt's `rest_api_source`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "source")]
+pub struct Source {
+    /// Connection settings shared by all resources.
+    pub client: Client,
+    /// Fields merged into every resource that does not have them.
+    #[schemars(with = "Option<ResourceDefaults>")]
+    pub resource_defaults: Option<Value>,
+    /// The endpoints to read, each with its table.
+    #[schemars(with = "Vec<ResourceItem>")]
+    pub resources: Vec<Value>,
+}
+
+/// Connection settings shared by all resources.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// What every relative `path` is appended to, such as `https://api.example.com/v2`.
+    pub base_url: String,
+    /// Headers sent with every request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// How requests are signed.
+    pub auth: Option<Auth>,
+    /// How pages follow each other where an endpoint does not say.
+    pub paginator: Option<Paginator>,
+}
+
+/// A resource: the path of an endpoint, or an object.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used: items are merged with the defaults before they are read")]
+pub enum ResourceItem {
+    /// The name, which is the path too.
+    Path(String),
+    /// The whole resource.
+    Resource(Box<Resource>),
+}
+
+/// An endpoint and the table that its records go to.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resource {
+    /// Identifies the resource; the table's name and the path too, where those are not given.
+    pub name: String,
+    /// The table that its records go to.
+    pub table_name: Option<String>,
+    /// How rows meet the rows that are there.
+    #[serde(default)]
+    pub write_disposition: WriteDisposition,
+    /// The field or fields that identify a record.
+    pub primary_key: Option<OneOrMany>,
+    /// Whether its rows are delivered; if not, it is read only where another resource depends on it.
+    #[serde(default = "yes")]
+    pub selected: bool,
+    /// How deep records are unfolded into columns and child tables; below that depth they are kept as JSON.
+    pub max_table_nesting: Option<u32>,
+    /// Where the records come from; a text is its path.
+    #[serde(default)]
+    #[schemars(with = "EndpointItem")]
+    pub endpoint: Endpoint,
+}
+
+/// The fields of a resource that defaults may give.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its schema is used: defaults are merged into each resource before that is read")]
+pub struct ResourceDefaults {
+    /// How rows meet the rows that are there.
+    write_disposition: Option<WriteDisposition>,
+    /// The field or fields that identify a record.
+    primary_key: Option<OneOrMany>,
+    /// Whether rows are delivered.
+    selected: Option<bool>,
+    /// How deep records are unfolded.
+    max_table_nesting: Option<u32>,
+    /// Fields merged into every endpoint that does not have them.
+    endpoint: Option<Endpoint>,
+}
+
+/// An endpoint: its path, or an object.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used: the text form is made an object when defaults are merged")]
+pub enum EndpointItem {
+    /// The path.
+    Path(String),
+    /// The whole endpoint.
+    Endpoint(Box<Endpoint>),
+}
+
+/// Where records come from.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// Appended to the client's `base_url`, or a full URL. `{name}` stands for a path variable, `{resources.parent.field}`
+    /// for a field of a parent's record.
+    pub path: Option<String>,
+    /// Query parameters; one whose name occurs as `{name}` in the path fills it instead. Null leaves a parameter out, a list
+    /// repeats it.
+    #[serde(default)]
+    pub params: Map<String, Value>,
+    /// Headers of this endpoint, over those of the client.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// How requests are signed; null for not at all.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<Auth>")]
+    pub auth: Option<Option<Auth>>,
+    /// How pages follow each other.
+    pub paginator: Option<Paginator>,
+    /// JSONPath to the records in a response.
+    pub data_selector: Option<String>,
+    /// Which failures are tried again, how often, and after how long.
+    pub error_handler: Option<ErrorHandler>,
+}
+
+/// A text or a list of texts.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several, in order.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// The texts.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// How rows of a resource meet the rows that a destination has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteDisposition {
+    /// Add the rows.
+    #[default]
+    Append,
+    /// Put the rows in the place of all that was there.
+    Replace,
+    /// Put each row in the place of the row with the same primary key.
+    Merge,
+}
+
+/// How pages follow each other.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Paginator {
+    /// One request.
+    SinglePage {},
+    /// A page number in the query.
+    PageNumber(PageNumber),
+}
+
+/// Pages by number.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PageNumber {
+    /// The number of the API's first page; 1 where `limit` or `limit_param` is given, else 0.
+    pub base_page: Option<u64>,
+    /// The first page to request; `base_page` if absent.
+    pub page: Option<u64>,
+    /// The query parameter of the page's number.
+    #[serde(default = "page_param")]
+    pub page_param: String,
+    /// The query parameter of the page's size; `limit` is sent in it.
+    pub limit_param: Option<String>,
+    /// How many records a page is to have.
+    #[schemars(range(min = 1))]
+    pub limit: Option<u64>,
+    /// JSONPath to the number of pages in a response; a response without it does not end the chain. `total` if absent, unless
+    /// `limit` or `limit_param` is given.
+    pub total_path: Option<String>,
+    /// Whether a page without records ends the chain.
+    #[serde(default = "yes")]
+    pub stop_after_empty_page: bool,
+    /// Whether a page with fewer records than `limit` ends the chain, which saves the request of the page after it.
+    #[serde(default)]
+    pub stop_after_short_page: bool,
+}
+
+/// Which failures are tried again, how often, and after how long.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorHandler {
+    /// HTTP statuses that are tried again; 429 and 500 to 599 if absent.
+    pub retry_on_status_codes: Option<Vec<u16>>,
+    /// How many times after the first attempt.
+    #[schemars(range(max = 100))]
+    pub max_retries: Option<u32>,
+    /// Retry n comes after `backoff_factor · 2^(n−1)` seconds, where the response does not say when.
+    #[schemars(range(min = 0))]
+    pub backoff_factor: Option<f64>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn page_param() -> String {
+    "page".to_owned()
+}
+
+/// Tells an explicit null from an absent key.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,240 @@
+//! The engine's transport over `wasi:http` 0.2: many requests in flight in one instance, and one `poll` for all of them.
+
+use super::bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use super::bindings::wasi::http::outgoing_handler;
+use super::bindings::wasi::http::types::{
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingRequest, RequestOptions,
+    Scheme,
+};
+use super::bindings::wasi::io::poll::{self, Pollable};
+use super::bindings::wasi::io::streams::{InputStream, StreamError};
+use super::bindings::wasi::random::random;
+use crate::engine::transport::{Failure, RequestId, Transport};
+use crate::request::{Request, Response};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// For a connection to be made, in nanoseconds.
+const CONNECT_TIMEOUT: u64 = 30 * SECOND;
+
+/// For the response to begin, and between two parts of it.
+const SILENCE_TIMEOUT: u64 = 60 * SECOND;
+
+/// For the whole exchange. Not every runtime honours the other two, so this one is kept here.
+const TOTAL_TIMEOUT: u64 = 300 * SECOND;
+
+/// How much of a body is read in one call; large reads mean few copies.
+const READ: u64 = 256 * 1024;
+
+/// What runs on WASI.
+pub struct Wasi {
+    exchanges: Vec<Exchange>,
+    /// Requests that could not even be sent.
+    refused: Vec<(RequestId, Failure)>,
+}
+
+/// A request in flight.
+struct Exchange {
+    id: RequestId,
+    /// On the monotonic clock.
+    deadline: u64,
+    stage: Stage,
+}
+
+/// A pollable is a child of what it watches, so it stands first, to be dropped first.
+enum Stage {
+    /// The response has not begun.
+    Waiting { ready: Pollable, response: FutureIncomingResponse },
+    /// The body is being read.
+    Reading(Reading),
+}
+
+struct Reading {
+    ready: Pollable,
+    stream: InputStream,
+    /// Keeps the stream's parents alive, children first.
+    _body: IncomingBody,
+    _response: IncomingResponse,
+    read: Response,
+}
+
+impl Wasi {
+    pub fn new() -> Self {
+        Self { exchanges: Vec::new(), refused: Vec::new() }
+    }
+}
+
+impl Transport for Wasi {
+    fn send(&mut self, id: RequestId, request: Request) {
+        match start(&request) {
+            Ok(response) => {
+                let deadline = monotonic_clock::now().saturating_add(TOTAL_TIMEOUT);
+                let stage = Stage::Waiting { ready: response.subscribe(), response };
+                self.exchanges.push(Exchange { id, deadline, stage });
+            }
+            Err(failure) => self.refused.push((id, failure)),
+        }
+    }
+
+    fn poll(&mut self, until: Option<u64>) -> Vec<(RequestId, Result<Response, Failure>)> {
+        let mut through: Vec<_> = self.refused.drain(..).map(|(id, failure)| (id, Err(failure))).collect();
+        let wake = until.map(|until| until.saturating_sub(self.now()).saturating_mul(1_000_000));
+        let wake = wake.map(|wait| monotonic_clock::now().saturating_add(wait));
+        while through.is_empty() {
+            let deadline = self.exchanges.iter().map(|exchange| exchange.deadline).chain(wake).min();
+            // `poll` traps where it is given nothing.
+            let Some(deadline) = deadline else { break };
+            let timer = monotonic_clock::subscribe_instant(deadline);
+            let mut watched: Vec<&Pollable> = self.exchanges.iter().map(|exchange| exchange.stage.ready()).collect();
+            watched.push(&timer);
+            let mut ready = vec![false; watched.len()];
+            for index in poll::poll(&watched) {
+                if let Some(ready) = ready.get_mut(index as usize) {
+                    *ready = true;
+                }
+            }
+            drop(watched);
+            drop(timer);
+
+            let now = monotonic_clock::now();
+            let mut still = Vec::with_capacity(self.exchanges.len());
+            for (exchange, ready) in self.exchanges.drain(..).zip(ready) {
+                let Exchange { id, deadline, stage } = exchange;
+                let outcome = match ready {
+                    true => stage.advance(),
+                    false => Ok(Progress::Pending(stage)),
+                };
+                match outcome {
+                    Ok(Progress::Through(response)) => through.push((id, Ok(response))),
+                    Err(failure) => through.push((id, Err(failure))),
+                    Ok(Progress::Pending(_)) if now >= deadline => {
+                        through.push((id, Err(Failure::Network("the response took too long".to_owned()))));
+                    }
+                    Ok(Progress::Pending(stage)) => still.push(Exchange { id, deadline, stage }),
+                }
+            }
+            self.exchanges = still;
+            if wake.is_some_and(|wake| now >= wake) {
+                break;
+            }
+        }
+        through
+    }
+
+    fn now(&self) -> u64 {
+        let now = wall_clock::now();
+        now.seconds.saturating_mul(1000).saturating_add(u64::from(now.nanoseconds / 1_000_000))
+    }
+
+    fn random(&mut self, count: usize) -> Vec<u8> {
+        random::get_random_bytes(count as u64)
+    }
+}
+
+/// Sends a request. A GET has no body: it is never even taken, since a host may have closed it by then.
+fn start(request: &Request) -> Result<FutureIncomingResponse, Failure> {
+    let invalid = |what: &str| Failure::Denied(format!("{what} cannot be sent"));
+    let headers = Fields::new();
+    for (name, value) in &request.headers {
+        headers.append(name, &value.clone().into_bytes()).map_err(|_| invalid(&format!("the header `{name}`")))?;
+    }
+    let outgoing = OutgoingRequest::new(headers);
+    let scheme = if request.url.scheme() == "http" { Scheme::Http } else { Scheme::Https };
+    let path = match request.url.query() {
+        Some(query) => format!("{}?{query}", request.url.path()),
+        None => request.url.path().to_owned(),
+    };
+    outgoing.set_method(&Method::Get).map_err(|()| invalid("the method"))?;
+    outgoing.set_scheme(Some(&scheme)).map_err(|()| invalid("the scheme"))?;
+    outgoing.set_authority(Some(request.url.authority())).map_err(|()| invalid("the host"))?;
+    outgoing.set_path_with_query(Some(&path)).map_err(|()| invalid("the path"))?;
+    let options = RequestOptions::new();
+    // A runtime that has no such timeout says so; the total one holds everywhere.
+    let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let _ = options.set_first_byte_timeout(Some(SILENCE_TIMEOUT));
+    let _ = options.set_between_bytes_timeout(Some(SILENCE_TIMEOUT));
+    outgoing_handler::handle(outgoing, Some(options)).map_err(failure)
+}
+
+enum Progress {
+    Through(Response),
+    Pending(Stage),
+}
+
+impl Stage {
+    fn ready(&self) -> &Pollable {
+        match self {
+            Self::Waiting { ready, .. } | Self::Reading(Reading { ready, .. }) => ready,
+        }
+    }
+
+    /// Goes on after the stage's pollable was ready.
+    fn advance(self) -> Result<Progress, Failure> {
+        match self {
+            Self::Waiting { ready, response } => {
+                let Some(outcome) = response.get() else {
+                    return Ok(Progress::Pending(Self::Waiting { ready, response }));
+                };
+                let outcome = outcome.map_err(|()| Failure::Network("the response was taken before".to_owned()))?;
+                // The child of the two goes first: a host traps where a parent is dropped before its child.
+                drop(ready);
+                drop(response);
+                begin(outcome.map_err(failure)?)
+            }
+            Self::Reading(reading) => reading.advance(),
+        }
+    }
+}
+
+fn begin(response: IncomingResponse) -> Result<Progress, Failure> {
+    let headers = response.headers().entries();
+    let text = |(name, value): (String, Vec<u8>)| (name.to_lowercase(), String::from_utf8_lossy(&value).into_owned());
+    let read =
+        Response { status: response.status(), headers: headers.into_iter().map(text).collect(), body: Vec::new() };
+    let gone = |()| Failure::Network("the body was taken before".to_owned());
+    let body = response.consume().map_err(gone)?;
+    let stream = body.stream().map_err(gone)?;
+    let ready = stream.subscribe();
+    Reading { ready, stream, _body: body, _response: response, read }.advance()
+}
+
+impl Reading {
+    fn advance(mut self) -> Result<Progress, Failure> {
+        loop {
+            match self.stream.read(READ) {
+                // Nothing yet, which is not the end.
+                Ok(bytes) if bytes.is_empty() => return Ok(Progress::Pending(Stage::Reading(self))),
+                Ok(bytes) if self.read.body.is_empty() => self.read.body = bytes,
+                Ok(bytes) => self.read.body.extend_from_slice(&bytes),
+                Err(StreamError::Closed) => return Ok(Progress::Through(self.read)),
+                Err(StreamError::LastOperationFailed(error)) => {
+                    let code = super::bindings::wasi::http::types::http_error_code(&error);
+                    return Err(code.map_or_else(|| Failure::Network("the body broke off".to_owned()), failure));
+                }
+            }
+        }
+    }
+}
+
+fn failure(code: ErrorCode) -> Failure {
+    match code {
+        ErrorCode::HttpRequestDenied => Failure::Denied("it is not permitted".to_owned()),
+        ErrorCode::DestinationIpProhibited => Failure::Denied("the address is not permitted".to_owned()),
+        ErrorCode::DestinationIpUnroutable => Failure::Network("the address cannot be reached".to_owned()),
+        ErrorCode::HttpResponseBodySize(_) | ErrorCode::HttpResponseHeaderSectionSize(_) => {
+            Failure::TooLarge("more than the host permits".to_owned())
+        }
+        ErrorCode::HttpRequestUriInvalid => Failure::Denied("the URL is not valid".to_owned()),
+        ErrorCode::DnsTimeout | ErrorCode::ConnectionTimeout | ErrorCode::HttpResponseTimeout => {
+            Failure::Network("the time was up".to_owned())
+        }
+        ErrorCode::DnsError(_) => Failure::Network("the host name is not known".to_owned()),
+        ErrorCode::ConnectionRefused => Failure::Network("the connection was refused".to_owned()),
+        ErrorCode::ConnectionTerminated => Failure::Network("the connection was closed".to_owned()),
+        ErrorCode::HttpResponseIncomplete => Failure::Network("the response broke off".to_owned()),
+        ErrorCode::TlsCertificateError => Failure::Network("the certificate is not trusted".to_owned()),
+        ErrorCode::ConfigurationError => Failure::Denied("the host is not configured for it".to_owned()),
+        ErrorCode::InternalError(Some(text)) => Failure::Network(text),
+        other => Failure::Network(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,118 @@
+//! The tree of what is being read: chains of pages, and under each page the chains of its records' children.
+
+use super::transport::RequestId;
+use crate::error::{Error, Result};
+use crate::paginate::Position;
+use crate::plan::{Context, Plan};
+use crate::select::Selector;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Pages that follow each other: those of a root resource, or those of a child resource for one parent record.
+pub struct Chain {
+    /// The resource, as an index into the plan.
+    pub resource: usize,
+    /// The place of the parent record in its page.
+    pub record: usize,
+    /// What the parents' records give to its requests.
+    pub context: Context,
+    /// Pages from the one that is delivered next; the front one is delivered first.
+    pub pages: VecDeque<Page>,
+    /// What follows the last of `pages`.
+    pub next: Next,
+    /// The path to the records, found in the chain's first page where the configuration has none.
+    pub detected: Option<Rc<Selector>>,
+}
+
+/// What follows the last known page of a chain.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// A page that was not asked for yet.
+    Page(Position),
+    /// The last known page must arrive first.
+    Unknown,
+    /// Nothing.
+    End,
+}
+
+/// A page of a chain.
+pub struct Page {
+    /// Where it stands.
+    pub position: Position,
+    /// How far it is.
+    pub fetch: Fetch,
+    /// How many of its records were delivered.
+    pub delivered: usize,
+    /// The contexts of its records, where children need them.
+    pub parents: Vec<Context>,
+    /// The chains of its records' children that are not yet delivered, in the order of delivery.
+    pub children: VecDeque<Chain>,
+}
+
+/// How far a page is.
+pub enum Fetch {
+    /// To be asked for, not before an instant (milliseconds since 1970).
+    Due {
+        /// How many attempts were made.
+        attempts: u32,
+        /// The instant.
+        not_before: u64,
+        /// Why there was an attempt before.
+        reason: String,
+    },
+    /// Asked for.
+    InFlight {
+        /// Which request.
+        id: RequestId,
+        /// The number of this attempt, from 1.
+        attempt: u32,
+    },
+    /// Here, its records not all delivered.
+    Ready(Vec<Value>),
+    /// It cannot be had.
+    Failed(Box<Error>),
+    /// All of its records were delivered.
+    Delivered,
+}
+
+impl Chain {
+    /// A chain that begins at its first page.
+    pub fn new(plan: &Plan, resource: usize, record: usize, context: Context) -> Self {
+        let first = plan.resources.get(resource).map_or(Next::End, |resource| Next::Page(resource.paginator.first()));
+        Self { resource, record, context, pages: VecDeque::new(), next: first, detected: None }
+    }
+}
+
+impl Page {
+    /// A page that is to be asked for.
+    pub fn due(position: Position) -> Self {
+        Self {
+            position,
+            fetch: Fetch::Due { attempts: 0, not_before: 0, reason: String::new() },
+            delivered: 0,
+            parents: Vec::new(),
+            children: VecDeque::new(),
+        }
+    }
+
+    /// Opens the chains of the records' children: by resource in the order of the plan, then by record. Begins at a resource
+    /// and a record, all those before having been delivered.
+    pub fn open_children(&mut self, plan: &Plan, children: &[usize], from: Option<(usize, usize)>) {
+        let start = from.and_then(|(resource, _)| children.iter().position(|child| *child == resource)).unwrap_or(0);
+        for (nth, child) in children.iter().enumerate().skip(start) {
+            let first = if nth == start { from.map_or(0, |(_, record)| record) } else { 0 };
+            for (record, context) in self.parents.iter().enumerate().skip(first) {
+                self.children.push_back(Chain::new(plan, *child, record, context.clone()));
+            }
+        }
+    }
+
+    /// Takes in what the children of the records need of them.
+    pub fn keep_parents(&mut self, plan: &Plan, resource: usize, context: &Context, records: &[Value]) -> Result<()> {
+        if let Some(resource) = plan.resources.get(resource) {
+            self.parents = records.iter().map(|record| resource.extend(context, record)).collect::<Result<_>>()?;
+        }
+        Ok(())
+    }
+}

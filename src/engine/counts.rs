@@ -1,0 +1,22 @@
+//! What a resource has cost and given. See `resource-counts` in the WIT.
+
+/// Counts of one resource since the reader was opened.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "documented in wit/connector.wit")]
+pub struct Counts {
+    pub resource: String,
+    pub requests: u64,
+    pub retries: u64,
+    pub pages: u64,
+    pub rows: u64,
+    pub filtered: u64,
+    /// Whether the selector matched in any page.
+    pub matched: bool,
+}
+
+impl Counts {
+    /// Zero.
+    pub fn new(resource: &str) -> Self {
+        Self { resource: resource.to_owned(), ..Self::default() }
+    }
+}

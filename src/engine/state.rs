@@ -1,0 +1,184 @@
+//! The state: where to go on, as text.
+//!
+//! Delivery walks a tree in a fixed order, so the state is the path from the root to the place that was reached: for each
+//! chain on the way the page that is delivered or whose children are, and for such a page what its records give to their
+//! children. Its size does not depend on how much was delivered before.
+
+use super::chain::{Chain, Fetch, Next, Page};
+use crate::error::{Error, Kind, Result};
+use crate::paginate::Position;
+use crate::plan::{Context, Plan};
+use serde::{Deserialize, Serialize};
+
+/// The version of the text form.
+const VERSION: u32 = 1;
+
+/// Where a run stands; between runs it has no place.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    version: u32,
+    /// The root resource that is being read, all those before it being done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<ChainState>,
+    /// Whether all rows of the run were handed over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    finished: bool,
+}
+
+/// Where a chain stands.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChainState {
+    resource: String,
+    /// The place of the parent record in its page.
+    record: usize,
+    /// The page whose children are being delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    within: Option<PageState>,
+    /// The page after that; none where the chain is at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<NextState>,
+}
+
+/// A page that is to be asked for.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NextState {
+    page: Position,
+    /// Records of it that were delivered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    delivered: usize,
+    /// Attempts that failed, so that no reopening makes more than are permitted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    attempts: u32,
+    /// When the next attempt is due.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    not_before: u64,
+}
+
+/// A page whose records were delivered.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageState {
+    parents: Vec<Context>,
+    child: Box<ChainState>,
+}
+
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
+}
+
+impl State {
+    /// The state of a tree: of its first root chain, since those before it are done.
+    pub fn of(plan: &Plan, roots: &std::collections::VecDeque<Chain>) -> Self {
+        let at = roots.front().map(|chain| chain_state(plan, chain));
+        Self { version: VERSION, finished: at.is_none(), at }
+    }
+
+    /// The state for the next run.
+    pub fn between_runs() -> Self {
+        Self { version: VERSION, at: None, finished: false }
+    }
+
+    /// The text form.
+    pub fn to_text(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| Error::new(Kind::Internal, error.to_string()))
+    }
+
+    /// Reads the text form.
+    pub fn parse(text: &str) -> Result<Self> {
+        let state: Self = serde_json::from_str(text).map_err(|error| foreign(&error.to_string()))?;
+        match state.version {
+            VERSION => Ok(state),
+            other => Err(foreign(&format!("it has version {other}, and this connector reads version {VERSION}"))),
+        }
+    }
+
+    /// The root chains from this state on. `roots` are the root resources of the run, `wanted` tells which resources it reads.
+    pub fn open(&self, plan: &Plan, roots: &[usize], wanted: &dyn Fn(usize) -> bool) -> Result<Vec<Chain>> {
+        if self.finished {
+            return Ok(Vec::new());
+        }
+        let Some(at) = &self.at else {
+            return Ok(roots.iter().map(|root| Chain::new(plan, *root, 0, Context::default())).collect());
+        };
+        let first = open_chain(plan, at, Context::default(), wanted)?;
+        let start = roots.iter().position(|root| *root == first.resource);
+        let start = start.ok_or_else(|| foreign(&format!("`{}` is no root resource of this run", at.resource)))?;
+        let rest = roots.iter().skip(start + 1).map(|root| Chain::new(plan, *root, 0, Context::default()));
+        Ok(std::iter::once(first).chain(rest).collect())
+    }
+}
+
+fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
+    let name = plan.resources.get(chain.resource).map_or_else(String::new, |resource| resource.name.clone());
+    let mut pages = chain.pages.iter();
+    let mut front = pages.next();
+    let mut within = None;
+    if let Some(page) = front
+        && matches!(page.fetch, Fetch::Delivered)
+    {
+        within = page
+            .children
+            .front()
+            .map(|child| PageState { parents: page.parents.clone(), child: Box::new(chain_state(plan, child)) });
+        front = pages.next();
+    }
+    let next = match (front, &chain.next) {
+        (Some(page), _) => Some(next_state(page)),
+        (None, Next::Page(position)) => {
+            Some(NextState { page: position.clone(), delivered: 0, attempts: 0, not_before: 0 })
+        }
+        (None, _) => None,
+    };
+    ChainState { resource: name, record: chain.record, within, next }
+}
+
+fn next_state(page: &Page) -> NextState {
+    let (attempts, not_before) = match &page.fetch {
+        Fetch::Due { attempts, not_before, .. } => (*attempts, *not_before),
+        _ => (0, 0),
+    };
+    NextState { page: page.position.clone(), delivered: page.delivered, attempts, not_before }
+}
+
+fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn(usize) -> bool) -> Result<Chain> {
+    let resource = plan.position(&state.resource).filter(|index| wanted(*index));
+    let resource = resource.ok_or_else(|| foreign(&format!("this run reads no resource `{}`", state.resource)))?;
+    let mut chain = Chain::new(plan, resource, state.record, context);
+    chain.next = Next::End;
+    if let Some(within) = &state.within {
+        let children: Vec<usize> = super::wanted_children(plan, resource, wanted);
+        let record = within.child.record;
+        let context = within.parents.get(record).cloned().ok_or_else(|| foreign("a parent record is missing"))?;
+        let child = open_chain(plan, &within.child, context, wanted)?;
+        if !children.contains(&child.resource) {
+            return Err(foreign(&format!("`{}` does not depend on `{}`", within.child.resource, state.resource)));
+        }
+        let mut page = Page::due(plan.resources.get(resource).map_or(Position::Only, |r| r.paginator.first()));
+        page.fetch = Fetch::Delivered;
+        page.parents = within.parents.clone();
+        page.open_children(plan, &children, Some((child.resource, record)));
+        page.children.pop_front();
+        page.children.push_front(child);
+        chain.pages.push_back(page);
+    }
+    if let Some(next) = &state.next {
+        let mut page = Page::due(next.page.clone());
+        page.delivered = next.delivered;
+        page.fetch = Fetch::Due {
+            attempts: next.attempts,
+            not_before: next.not_before,
+            reason: "the run was reopened".to_owned(),
+        };
+        chain.pages.push_back(page);
+        chain.next = Next::Unknown;
+    }
+    Ok(chain)
+}
+
+fn foreign(why: &str) -> Error {
+    Error::new(Kind::Config, format!("the state does not belong to this configuration: {why}"))
+        .advice("open without a state to begin anew")
+}

@@ -1,0 +1,32 @@
+//! What the engine asks of the world outside: HTTP, the time, and random bytes.
+
+use crate::request::{Request, Response};
+
+/// Names a request that is in flight.
+pub type RequestId = u64;
+
+/// Why no whole response arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Failure {
+    /// The host's policy denied the request. Never tried again.
+    Denied(String),
+    /// The response is larger than permitted. Never tried again.
+    TooLarge(String),
+    /// The network failed, the time was up, or the body broke off.
+    Network(String),
+}
+
+/// The world outside. The WASI edge implements it over `wasi:http`; tests script it.
+pub trait Transport {
+    /// Starts a request. Never blocks.
+    fn send(&mut self, id: RequestId, request: Request);
+
+    /// Blocks until a request is through or `until` (milliseconds since 1970) is reached, and gives all that are through.
+    fn poll(&mut self, until: Option<u64>) -> Vec<(RequestId, Result<Response, Failure>)>;
+
+    /// Milliseconds since 1970.
+    fn now(&self) -> u64;
+
+    /// Random bytes.
+    fn random(&mut self, count: usize) -> Vec<u8>;
+}

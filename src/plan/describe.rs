@@ -1,0 +1,107 @@
+//! What a plan asks for: the contract's `describe`.
+
+use super::template::Part;
+use super::{Plan, Resource};
+use crate::config::model::WriteDisposition;
+use crate::error::Error;
+use crate::request::origin;
+use crate::shape::naming;
+use std::collections::{BTreeMap, BTreeSet};
+use url::Url;
+
+/// See `description` in the WIT.
+pub struct Description {
+    /// The resources, in the order of the configuration.
+    pub resources: Vec<ResourceDescription>,
+    /// Every origin that requests can go to, sorted.
+    pub origins: Vec<String>,
+    /// The secrets.
+    pub slots: Vec<Slot>,
+    /// Things that are better said otherwise.
+    pub warnings: Vec<Error>,
+}
+
+/// See `resource-description` in the WIT.
+#[allow(missing_docs)]
+pub struct ResourceDescription {
+    pub name: String,
+    pub table: String,
+    pub parent: Option<String>,
+    pub primary_key: Vec<String>,
+    pub write_disposition: WriteDisposition,
+    pub method: String,
+    pub url: String,
+    pub selected: bool,
+    pub unbound: Vec<String>,
+}
+
+/// A secret, and where it may go.
+pub struct Slot {
+    /// Its name; of a credential that the host holds, the JSON pointer of its `auth` object.
+    pub name: String,
+    /// Origins.
+    pub origins: Vec<String>,
+}
+
+impl Plan {
+    /// What the source asks for.
+    pub fn describe(self) -> Description {
+        let mut origins = BTreeSet::new();
+        let mut slots: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for resource in &self.resources {
+            let Some(origin) = resource.origin() else { continue };
+            for slot in resource.slots() {
+                slots.entry(slot).or_default().insert(origin.clone());
+            }
+            origins.insert(origin);
+        }
+        let name_of = |index: usize| self.resources.get(index).map(|parent| parent.name.clone());
+        let resources = self.resources.iter().map(|resource| ResourceDescription {
+            name: resource.name.clone(),
+            table: resource.table.clone(),
+            parent: resource.parent.and_then(name_of),
+            primary_key: resource.primary_key.iter().map(|key| naming::path(key)).collect(),
+            write_disposition: resource.write_disposition,
+            method: "GET".to_owned(),
+            url: resource.shown_url(),
+            selected: resource.selected,
+            unbound: resource.unbound.iter().map(|(name, _)| name.clone()).collect(),
+        });
+        Description {
+            resources: resources.collect(),
+            origins: origins.into_iter().collect(),
+            slots: slots
+                .into_iter()
+                .map(|(name, origins)| Slot { name, origins: origins.into_iter().collect() })
+                .collect(),
+            warnings: self.warnings,
+        }
+    }
+}
+
+impl Resource {
+    /// The origin of its requests. It cannot depend on a placeholder, so the start of the URL tells it.
+    fn origin(&self) -> Option<String> {
+        match self.url.first() {
+            Some(Part::Text(start)) => origin(&Url::parse(start).ok()?),
+            _ => None,
+        }
+    }
+
+    fn slots(&self) -> Vec<String> {
+        match &self.auth {
+            Some(crate::auth::Auth::Brokered { credential }) => vec![credential.clone()],
+            Some(auth) => auth.slots().map(str::to_owned).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn shown_url(&self) -> String {
+        let parts = self.url.iter().map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Variable(name) => format!("{{{name}}}"),
+            Part::Field(field) => format!("{{resources.{field}}}"),
+        });
+        parts.collect()
+    }
+}

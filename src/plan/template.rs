@@ -1,0 +1,120 @@
+//! Texts with placeholders: `{name}` for a variable, `{resources.parent.field}` for a field of a parent's record, `{{` and
+//! `}}` for braces.
+
+use crate::error::Error;
+use std::fmt;
+
+/// A part of a template.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// Text as it is.
+    Text(String),
+    /// A bare name, bound by what the run gives.
+    Variable(String),
+    /// A field of a parent's record.
+    Field(Field),
+}
+
+/// A field of the records of a resource that another resource depends on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Field {
+    /// The resource.
+    pub resource: String,
+    /// The field's path in a record: keys joined by dots.
+    pub path: String,
+}
+
+impl Field {
+    /// Reads `resource.path`; the resource's name has no dot.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (resource, path) = text.split_once('.')?;
+        let whole = !resource.is_empty() && path.split('.').all(|key| !key.is_empty());
+        whole.then(|| Self { resource: resource.to_owned(), path: path.to_owned() })
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.resource, self.path)
+    }
+}
+
+/// Splits a text into its parts. `pointer` is its place in the configuration.
+pub fn parse(text: &str, pointer: &str) -> Result<Vec<Part>, Error> {
+    let mut parts = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, from) = rest.split_at(at);
+        plain.push_str(before);
+        if let Some(after) = from.strip_prefix("{{") {
+            plain.push('{');
+            rest = after;
+        } else if let Some(after) = from.strip_prefix("}}") {
+            plain.push('}');
+            rest = after;
+        } else if let Some((name, after)) = from.strip_prefix('{').and_then(|from| from.split_once('}')) {
+            if !plain.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut plain)));
+            }
+            parts.push(placeholder(name, pointer)?);
+            rest = after;
+        } else {
+            let message = format!("a brace without its partner in \"{text}\"");
+            return Err(
+                Error::config(pointer, message).advice("write `{{` and `}}` for braces that stand for themselves")
+            );
+        }
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() || parts.is_empty() {
+        parts.push(Part::Text(plain));
+    }
+    Ok(parts)
+}
+
+fn placeholder(name: &str, pointer: &str) -> Result<Part, Error> {
+    if let Some(field) = name.strip_prefix("resources.") {
+        return Field::parse(field).map(Part::Field).ok_or_else(|| {
+            Error::config(pointer, format!("`{{{name}}}` names no field"))
+                .advice("write `{resources.parent.field}`, such as `{resources.applications.id}`")
+        });
+    }
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    if !is_name {
+        return Err(Error::config(pointer, format!("`{{{name}}}` is not a placeholder"))
+            .advice("placeholders are `{name}` and `{resources.parent.field}`; write `{{` and `}}` for braces"));
+    }
+    Ok(Part::Variable(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_into_text_variables_and_fields() {
+        let field = Field { resource: "apps".into(), path: "a.id".into() };
+        assert_eq!(
+            parse("/u/{user}/x{{y}}/{resources.apps.a.id}", "/p").unwrap(),
+            [Part::Text("/u/".into()), Part::Variable("user".into()), Part::Text("/x{y}/".into()), Part::Field(field)]
+        );
+        assert_eq!(parse("", "/p").unwrap(), [Part::Text(String::new())]);
+    }
+
+    #[test]
+    fn refuses_what_is_no_placeholder() {
+        for text in [
+            "{",
+            "a}b",
+            "{}",
+            "{a b}",
+            "{resources.x}",
+            "{resources..y}",
+            "{incremental.start_value}",
+            "{resources.x.}",
+        ] {
+            assert!(parse(text, "/p").is_err(), "{text}");
+        }
+    }
+}

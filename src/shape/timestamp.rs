@@ -1,0 +1,123 @@
+//! Which texts are timestamps (reference, section 10.2).
+
+use jiff::civil::{Date, Time};
+use jiff::tz::Offset;
+
+/// Microseconds since 1970-01-01T00:00:00Z of an ISO date-time, a naive one taken as UTC; None for every other text.
+pub fn parse(text: &str) -> Option<i64> {
+    // Most texts end here: no date without its first dash.
+    if text.as_bytes().get(4) != Some(&b'-') {
+        return None;
+    }
+    let (date, rest) = (text.get(..10)?, text.get(10..)?);
+    let date = date_of(date)?;
+    let rest = rest.strip_prefix(['T', ' '])?;
+    let at = rest.find(['Z', '+', '-']).unwrap_or(rest.len());
+    let (time, zone) = (rest.get(..at)?, rest.get(at..)?);
+    let offset = offset_of(zone)?;
+    let datetime = date.to_datetime(time_of(time)?);
+    Some(offset.to_timestamp(datetime).ok()?.as_microsecond())
+}
+
+/// Digits of exactly this many places.
+fn number<T: std::str::FromStr>(text: &str, places: usize) -> Option<T> {
+    (text.len() == places && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+fn date_of(text: &str) -> Option<Date> {
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    Date::new(number(year, 4)?, number(month, 2)?, number(day, 2)?).ok()
+}
+
+/// `HH[:MM[:SS[(.|,)fraction]]]`, the fraction cut to six digits.
+fn time_of(text: &str) -> Option<Time> {
+    let (clock, fraction) = match text.split_once(['.', ',']) {
+        Some((clock, fraction)) => (clock, Some(fraction)),
+        None => (text, None),
+    };
+    let mut parts = clock.split(':');
+    let hour = number(parts.next()?, 2)?;
+    let minute = parts.next().map_or(Some(0), |text| number(text, 2))?;
+    let second = parts.next();
+    if parts.next().is_some() || (fraction.is_some() && second.is_none()) {
+        return None;
+    }
+    let second: i8 = second.map_or(Some(0), |text| number(text, 2))?;
+    let micros: i32 = match fraction {
+        None => 0,
+        Some(digits) if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) => return None,
+        Some(digits) => format!("{:0<6}", digits.get(..digits.len().min(6))?).parse().ok()?,
+    };
+    // jiff takes second 60 for 59; dlt has it for no time at all.
+    (second < 60).then(|| Time::new(hour, minute, second, micros * 1000).ok())?
+}
+
+/// Nothing, `Z`, `±HH`, `±HHMM` or `±HH:MM`.
+fn offset_of(text: &str) -> Option<Offset> {
+    if matches!(text, "" | "Z") {
+        return Some(Offset::UTC);
+    }
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let digits = text.get(1..)?;
+    let (hours, minutes) = match digits.len() {
+        2 => (digits, "00"),
+        4 => digits.split_at_checked(2)?,
+        5 => digits.split_once(':')?,
+        _ => return None,
+    };
+    let (hours, minutes): (i32, i32) = (number(hours, 2)?, number(minutes, 2)?);
+    (hours < 24 && minutes < 60).then(|| Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn date_times_are_read_as_utc() {
+        let second = 1_740_823_200_000_000;
+        for text in [
+            "2025-03-01T10:00:00Z",
+            "2025-03-01 10:00:00",
+            "2025-03-01T10",
+            "2025-03-01T10:00",
+            "2025-03-01T12:00:00+02:00",
+            "2025-03-01T12:00:00+0200",
+            "2025-03-01T07:00:00-03",
+        ] {
+            assert_eq!(parse(text), Some(second), "{text}");
+        }
+        assert_eq!(parse("2025-03-01T10:00:00.1234567Z"), Some(second + 123_456));
+        assert_eq!(parse("2025-03-01T10:00:00,5"), Some(second + 500_000));
+        assert_eq!(parse("1969-12-31T23:59:59Z"), Some(-1_000_000));
+    }
+
+    #[test]
+    fn other_texts_are_not() {
+        for text in [
+            "2025-03-01",
+            "10:00:00",
+            "2025-03-01t10:00:00",
+            "2025-03-01T10:00:00z",
+            " 2025-03-01T10:00:00",
+            "2025-03-01T10:00:00 ",
+            "2025-03-01T10:00:00 +02:00",
+            "2025-3-01T10:00:00",
+            "2025-13-01T10:00:00",
+            "2025-03-01T24:00:00",
+            "2025-03-01T10:00:60",
+            "2025-02-30T10:00:00",
+            "2025-03-01T1:00",
+            "2025-03-01T10:00:00 Europe/Berlin",
+            "0000-00-00T00:00:00",
+            "20250301100000",
+            "2025-03-01T10:00:00.",
+            "2025-03-01T10.5",
+            "2025-é",
+            "",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

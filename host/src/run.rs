@@ -195,6 +195,9 @@ impl<'a> Prepared<'a> {
                 let kept = writer.keep().await;
                 let error = self.pipeline.locate(error);
                 return Err(match kept {
+                    Ok(()) if error.class == Class::Source && error.advice.is_none() => {
+                        error.advice("what was read before is kept: the next run goes on from there")
+                    }
                     Ok(()) => error,
                     Err(other) => error.fact("also", format!("what was read last could not be kept: {other}")),
                 });

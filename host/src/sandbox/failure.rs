@@ -6,32 +6,30 @@ use crate::gate::Gate;
 use crate::{Class, Error};
 use wasmtime::WasmBacktrace;
 
-/// What a connector reports. Its texts pass the redactor. Where the gate denied a request, that is the cause, and it is what
-/// the person sees.
+/// What a connector reports as the end of a call. Where the gate denied a request, that is the cause, and it is what the
+/// person sees, with the place that the connector gives.
 pub(super) fn reported(error: GuestError, gate: &Gate) -> Error {
+    let own = stated(error, gate);
+    match gate.denial() {
+        Some(denial) => own.facts.into_iter().fold(denial, |denial, (label, text)| denial.fact(label, text)),
+        None => own,
+    }
+}
+
+/// What a connector states, such as a warning. Its texts pass the redactor.
+pub(super) fn stated(error: GuestError, gate: &Gate) -> Error {
     let redact = |text: String| gate.redactor().redact(&text);
-    let mut result = match gate.denial() {
-        Some(denial) => denial,
-        None => {
-            let mut own = Error::new(class(error.kind), redact(error.message));
-            own.advice = error.advice.map(redact);
-            own.pointer = error.pointer.map(redact);
-            own
-        }
-    };
-    let numbers = [("status", error.status.map(u64::from)), ("attempts", error.attempts.map(u64::from))];
-    let texts = [("resource", error.resource), ("url", error.url)];
-    for (label, text) in texts {
-        if let Some(text) = text {
-            result = result.fact(label, redact(text));
-        }
-    }
-    for (label, number) in numbers {
-        if let Some(number) = number {
-            result = result.fact(label, number);
-        }
-    }
-    result
+    let mut own = Error::new(class(error.kind), redact(error.message));
+    own.advice = error.advice.map(redact);
+    own.pointer = error.pointer.map(redact);
+    let facts = [
+        ("resource", error.resource.map(redact)),
+        ("url", error.url.map(redact)),
+        ("status", error.status.map(|status| status.to_string())),
+        ("attempts", error.attempts.map(|attempts| attempts.to_string())),
+    ];
+    own.facts = facts.into_iter().filter_map(|(label, text)| Some((label, text?))).collect();
+    own
 }
 
 fn class(kind: ErrorKind) -> Class {

@@ -3,7 +3,7 @@
 use super::bindings::Exports;
 use super::bindings::exports::spile::connector::source as wit;
 use super::engine::{Connector, Ticker};
-use super::failure::{reported, trapped};
+use super::failure::{reported, stated, trapped};
 use super::limits::{Breach, Limits, Stopwatch, spent};
 use super::rows::{ResourceDescription, Slot, Step};
 use super::store::StoreData;
@@ -111,7 +111,7 @@ impl Instance {
             })
             .await
             .map_err(|error| vec![error])?;
-        let own = |error| reported(error, &self.gate);
+        let own = |error| stated(error, &self.gate);
         match description {
             Ok(wit::Description { resources, origins, slots, warnings }) => {
                 Ok(Description { resources, origins, slots, warnings: warnings.into_iter().map(own).collect() })

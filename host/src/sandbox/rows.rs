@@ -1,7 +1,7 @@
 //! What a connector hands over, in the host's own types.
 
 use super::bindings::exports::spile::connector::source as wit;
-use super::failure::reported;
+use super::failure::stated;
 use super::limits::{Breach, Limits};
 use crate::gate::Gate;
 use crate::{Class, Error, Result};
@@ -110,7 +110,7 @@ impl Step {
             }
             wit::Step::Done(summary) => {
                 check_state(&summary.state)?;
-                let warnings = summary.warnings.into_iter().map(|warning| reported(warning, gate)).collect();
+                let warnings = summary.warnings.into_iter().map(|warning| stated(warning, gate)).collect();
                 Self::Done(Summary { state: summary.state, counts: summary.counts, warnings })
             }
         })

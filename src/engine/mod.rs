@@ -32,9 +32,13 @@ use transport::{Failure, RequestId, Transport};
 /// The most requests that may be in flight at once.
 pub const LARGEST_WINDOW: u32 = 64;
 
-/// Pages that are in flight, waiting or undelivered, for each place in the window. More keeps the window full while the page
-/// that is delivered next is slow; less keeps memory down.
-const PAGES_PER_PLACE: usize = 2;
+/// Pages that are in flight, waiting or undelivered, for each place in the window. While the chain that is delivered next goes
+/// on page by page, the window is kept full by the chains after it, whose pages must be kept until their turn.
+const PAGES_PER_PLACE: usize = 32;
+
+/// Bytes of responses that may be kept undelivered, so that large pages are kept in smaller numbers. As records they take
+/// several times as much.
+const KEPT_BYTES: usize = 4 << 20;
 
 /// How long a batch that has rows waits for more of them, in milliseconds. Short beside what a commit costs.
 const LINGER: u64 = 100;
@@ -88,6 +92,12 @@ enum Delivery {
     Full,
     /// The next page cannot be had.
     Failed(Box<Error>),
+}
+
+/// How far ahead of what is delivered next requests may still be made.
+struct Ahead {
+    pages: usize,
+    bytes: usize,
 }
 
 /// What a batch may still take.
@@ -204,7 +214,7 @@ impl<T: Transport> Reader<T> {
     /// Takes in what arrived and sends what is due, in the order of delivery, as far ahead as the window permits.
     fn advance(&mut self) {
         let mut roots = std::mem::take(&mut self.roots);
-        let mut ahead = self.window.max(1) * PAGES_PER_PLACE;
+        let mut ahead = Ahead { pages: self.window.max(1) * PAGES_PER_PLACE, bytes: KEPT_BYTES };
         for chain in &mut roots {
             if self.advance_chain(chain, &mut ahead).is_break() {
                 break;
@@ -214,7 +224,7 @@ impl<T: Transport> Reader<T> {
     }
 
     /// Breaks where nothing after this place may be asked for yet.
-    fn advance_chain(&mut self, chain: &mut Chain, ahead: &mut usize) -> ControlFlow<()> {
+    fn advance_chain(&mut self, chain: &mut Chain, ahead: &mut Ahead) -> ControlFlow<()> {
         let mut nth = 0;
         loop {
             let is_last = nth + 1 == chain.pages.len();
@@ -225,10 +235,10 @@ impl<T: Transport> Reader<T> {
                 continue;
             };
             if !matches!(page.fetch, Fetch::Delivered) {
-                if *ahead == 0 {
+                if ahead.pages == 0 || ahead.bytes == 0 {
                     return ControlFlow::Break(());
                 }
-                *ahead -= 1;
+                ahead.pages -= 1;
             }
             if let Fetch::InFlight { id, attempt } = page.fetch
                 && let Some(outcome) = self.arrived.remove(&id)
@@ -259,8 +269,10 @@ impl<T: Transport> Reader<T> {
                     None => {}
                 }
             }
-            if matches!(page.fetch, Fetch::Failed(_)) {
-                return ControlFlow::Break(());
+            match &page.fetch {
+                Fetch::Ready { size, .. } => ahead.bytes = ahead.bytes.saturating_sub(*size),
+                Fetch::Failed(_) => return ControlFlow::Break(()),
+                _ => {}
             }
             for child in &mut page.children {
                 self.advance_chain(child, ahead)?;
@@ -290,8 +302,8 @@ impl<T: Transport> Reader<T> {
             Ok(response) if (200..300).contains(&response.status) => {
                 match serde_json::from_slice::<Value>(&response.body) {
                     Ok(body) => {
-                        let selector = resource.selector.as_ref();
-                        let next = self.receive(index, selector.is_none(), context, detected, page, body);
+                        let size = response.body.len();
+                        let next = self.receive(index, context, detected, page, body, size);
                         return Some(match next {
                             Ok(next) => next,
                             Err(error) => {
@@ -335,15 +347,15 @@ impl<T: Transport> Reader<T> {
     fn receive(
         &mut self,
         index: usize,
-        detect: bool,
         context: &crate::plan::Context,
         detected: &mut Option<Rc<select::Selector>>,
         page: &mut Page,
         mut body: Value,
+        size: usize,
     ) -> Result<Next> {
         let plan = &self.plan;
         let Some(resource) = plan.resources.get(index) else { return Ok(Next::End) };
-        if detect {
+        if resource.selector.is_none() {
             detected.get_or_insert_with(|| Rc::new(select::detect(&body)));
         }
         let selector = resource.selector.as_ref().or(detected.as_deref());
@@ -357,7 +369,7 @@ impl<T: Transport> Reader<T> {
             page.keep_parents(plan, index, context, &records)?;
             page.open_children(plan, &children, None);
         }
-        page.fetch = Fetch::Ready(records);
+        page.fetch = Fetch::Ready { records, size };
         self.count(index, |counts| {
             counts.pages += 1;
             counts.matched |= matched;
@@ -387,10 +399,10 @@ impl<T: Transport> Reader<T> {
             };
             match std::mem::replace(&mut page.fetch, Fetch::Delivered) {
                 Fetch::Delivered => {}
-                Fetch::Ready(records) => {
+                Fetch::Ready { records, size } => {
                     let done = self.deliver_records(chain.resource, &records, &mut page.delivered, room)?;
                     if !done {
-                        page.fetch = Fetch::Ready(records);
+                        page.fetch = Fetch::Ready { records, size };
                         return Ok(Delivery::Full);
                     }
                     self.moved = true;

@@ -38,7 +38,7 @@ const PAGES_PER_PLACE: usize = 32;
 
 /// Bytes of responses that may be kept undelivered, so that large pages are kept in smaller numbers. As records they take
 /// several times as much.
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 2 << 20;
 
 /// How long a batch that has rows waits for more of them, in milliseconds. Short beside what a commit costs.
 const LINGER: u64 = 100;

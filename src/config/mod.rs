@@ -28,12 +28,9 @@ pub fn schema() -> Value {
 
 /// JSON pointers of the places where the dialect has an `auth` object. One without `type` is a bearer token.
 pub fn auth_places(document: &Value) -> Vec<String> {
-    let count = document.get("resources").and_then(Value::as_array).map_or(0, Vec::len);
-    let of_resources = (0..count).map(|index| format!("/resources/{index}/endpoint/auth"));
-    let shared = ["/client/auth", "/resource_defaults/endpoint/auth"].map(str::to_owned);
-    shared
-        .into_iter()
-        .chain(of_resources)
+    let of_endpoints = endpoints(document).into_iter().map(|pointer| format!("{pointer}/auth"));
+    std::iter::once("/client/auth".to_owned())
+        .chain(of_endpoints)
         .filter(|place| document.pointer(place).is_some_and(Value::is_object))
         .collect()
 }
@@ -43,11 +40,7 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, Vec<Error>> {
         let mut document: Value = serde_json::from_str(text)
             .map_err(|error| vec![Error::config("", format!("the configuration is not valid JSON: {error}"))])?;
-        for pointer in auth_places(&document) {
-            if let Some(Value::Object(auth)) = document.pointer_mut(&pointer) {
-                auth.entry("type").or_insert_with(|| Value::String("bearer".to_owned()));
-            }
-        }
+        spell_out(&mut document);
         let defects = validate(&schema(), &document);
         if !defects.is_empty() {
             return Err(defects);
@@ -81,6 +74,29 @@ impl Config {
             resource.endpoint.path.get_or_insert_with(|| resource.name.clone());
         }
     }
+}
+
+/// Brings the short forms of a document into their long ones.
+fn spell_out(document: &mut Value) {
+    for pointer in auth_places(document) {
+        if let Some(Value::Object(auth)) = document.pointer_mut(&pointer) {
+            auth.entry("type").or_insert_with(|| Value::String("bearer".to_owned()));
+        }
+    }
+    for pointer in endpoints(document) {
+        if let Some(Value::String(method)) = document.pointer_mut(&format!("{pointer}/method"))
+            && matches!(method.as_str(), "get" | "post")
+        {
+            method.make_ascii_uppercase();
+        }
+    }
+}
+
+/// JSON pointers of the places where the dialect has an endpoint.
+fn endpoints(document: &Value) -> Vec<String> {
+    let count = document.get("resources").and_then(Value::as_array).map_or(0, Vec::len);
+    let of_resources = (0..count).map(|index| format!("/resources/{index}/endpoint"));
+    std::iter::once("/resource_defaults/endpoint".to_owned()).chain(of_resources).collect()
 }
 
 /// Reads a validated value. What fails here got past the schema: a rule that a schema cannot say.

@@ -109,10 +109,15 @@ pub struct Endpoint {
     /// Appended to the client's `base_url`, or a full URL. `{name}` stands for a path variable, `{resources.parent.field}`
     /// for a field of a parent's record.
     pub path: Option<String>,
+    /// The HTTP method. Lower case is read too.
+    #[serde(default)]
+    pub method: Method,
     /// Query parameters; one whose name occurs as `{name}` in the path fills it instead. Null leaves a parameter out, a list
     /// repeats it.
     #[serde(default)]
     pub params: Map<String, Value>,
+    /// A JSON body. Texts and keys may hold placeholders; a text that is exactly one placeholder keeps the type of its value.
+    pub json: Option<Map<String, Value>>,
     /// Headers of this endpoint, over those of the client.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -126,6 +131,27 @@ pub struct Endpoint {
     pub data_selector: Option<String>,
     /// Which failures are tried again, how often, and after how long.
     pub error_handler: Option<ErrorHandler>,
+}
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Ask for what the URL names.
+    #[default]
+    Get,
+    /// Ask with a body.
+    Post,
+}
+
+impl Method {
+    /// Its name in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
 }
 
 /// A text or a list of texts.

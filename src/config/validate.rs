@@ -8,7 +8,7 @@ use crate::error::Error;
 use serde_json::{Map, Value};
 
 /// Keys of the dialect that this version does not carry out yet. They get their own message, since "unknown" would be wrong.
-const NOT_YET: [&str; 22] = [
+const NOT_YET: [&str; 20] = [
     "columns",
     "cursor_path",
     "data",
@@ -16,11 +16,9 @@ const NOT_YET: [&str; 22] = [
     "has_more_path",
     "include_from_parent",
     "incremental",
-    "json",
     "limit_body_path",
     "maximum_page",
     "merge_key",
-    "method",
     "nested_hints",
     "page_body_path",
     "parallelized",

@@ -1,13 +1,14 @@
 //! The plan: what a configuration comes to for one run. Names are bound, parents are found, paths are compiled.
 
 mod bind;
+mod body;
 mod describe;
 mod request;
 pub mod template;
 
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::config::model::{self, WriteDisposition};
+use crate::config::model::{self, Method, WriteDisposition};
 use crate::error::{Error, Result};
 use crate::paginate::Paginator;
 use crate::retry::Retry;
@@ -59,6 +60,9 @@ pub struct Resource {
     pub needed: Vec<NeededField>,
     /// Path variables that nothing binds, each with its place.
     pub unbound: Vec<(String, String)>,
+    /// How it is asked.
+    pub method: Method,
+    body: Option<body::Body>,
     /// The whole URL, without the query parameters.
     url: Vec<Part>,
     params: Vec<(String, Vec<Part>)>,
@@ -160,6 +164,8 @@ impl Resource {
             children: Vec::new(),
             needed: Vec::new(),
             unbound: bound.unbound,
+            method: endpoint.method,
+            body: bound.body,
             url: bound.url,
             params: bound.params,
             headers: bound.headers,
@@ -178,7 +184,8 @@ impl Resource {
     /// Every field of a parent's record that its requests use.
     fn fields(&self) -> impl Iterator<Item = &Field> {
         let texts = self.params.iter().chain(&self.headers).map(|(_, parts)| parts);
-        std::iter::once(&self.url).chain(texts).flatten().filter_map(|part| match part {
+        let of_body = self.body.iter().flat_map(body::Body::parts);
+        std::iter::once(&self.url).chain(texts).flatten().chain(of_body).filter_map(|part| match part {
             Part::Field(field) => Some(field),
             _ => None,
         })

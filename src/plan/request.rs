@@ -14,7 +14,7 @@ use url::Url;
 /// The fields of parents' records that a chain of requests uses, by `resource.path`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Context(BTreeMap<String, String>);
+pub struct Context(BTreeMap<String, Value>);
 
 /// The name that requests carry, where the configuration gives no other.
 const USER_AGENT: &str = concat!("spile/", env!("CARGO_PKG_VERSION"));
@@ -26,7 +26,7 @@ impl Resource {
         let mut extended = context.clone();
         for needed in &self.needed {
             let value = needed.selector.first(record);
-            let Some(text) = value.and_then(bind::scalar) else {
+            let Some(value) = value.filter(|value| bind::scalar(value).is_some()) else {
                 let found = match value {
                     None => "is missing from",
                     Some(Value::Null) => "is null in",
@@ -41,7 +41,7 @@ impl Resource {
                     .of(&self.name)
                     .advice(format!("the record has the keys {}", keys.join(", "))));
             };
-            extended.0.insert(needed.field.to_string(), text);
+            extended.0.insert(needed.field.to_string(), value.clone());
         }
         Ok(extended)
     }
@@ -74,6 +74,18 @@ impl Resource {
         };
         set("accept", "*/*".to_owned(), true);
         set("user-agent", USER_AGENT.to_owned(), true);
+        let body = match &self.body {
+            Some(body) => {
+                let text = |parts: &[Part]| self.render(parts, context, false);
+                let value = |part: &Part| match part {
+                    Part::Field(field) => self.kept(field, context).cloned(),
+                    part => text(std::slice::from_ref(part)).map(Value::String),
+                };
+                set("content-type", "application/json".to_owned(), true);
+                Some(body.render(&text, &value)?.to_string().into_bytes())
+            }
+            None => None,
+        };
 
         match self.placement()? {
             Some(Placement::Header(name, value)) => set(&name.to_lowercase(), value, false),
@@ -88,7 +100,7 @@ impl Resource {
         if !pairs.is_empty() {
             url.query_pairs_mut().extend_pairs(pairs);
         }
-        Ok(Request { url, headers })
+        Ok(Request { method: self.method, url, headers, body })
     }
 
     /// Where the credential goes, if one is used. Fails where a slot has no value on this side.
@@ -117,15 +129,52 @@ impl Resource {
     }
 
     fn field(&self, field: &Field, context: &Context, in_path: bool) -> Result<String> {
-        let value = context
-            .0
-            .get(&field.to_string())
-            .ok_or_else(|| Error::new(Kind::Internal, format!("the value of `{field}` was not kept")).of(&self.name))?;
+        let text = bind::scalar(self.kept(field, context)?).unwrap_or_default();
         if !in_path {
-            return Ok(value.clone());
+            return Ok(text);
         }
         // The value came from the API, so the fault is not the configuration's.
-        bind::segment(value, &field.to_string(), "")
+        bind::segment(&text, &field.to_string(), "")
             .map_err(|error| Error::new(Kind::Upstream, error.message).of(&self.name))
+    }
+
+    /// The value of a parent's field.
+    fn kept<'c>(&self, field: &Field, context: &'c Context) -> Result<&'c Value> {
+        context
+            .0
+            .get(&field.to_string())
+            .ok_or_else(|| Error::new(Kind::Internal, format!("the value of `{field}` was not kept")).of(&self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::{Context, Plan, Source};
+    use crate::request::Method;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_body_is_filled_and_keeps_the_types_of_its_values() {
+        let config = json!({
+            "client": {"base_url": "http://h.example", "paginator": {"type": "single_page"}},
+            "resource_defaults": {"endpoint": {"json": {"lang": "en"}}},
+            "resources": [
+                {"name": "a", "endpoint": {"json": null}},
+                {"name": "b", "endpoint": {"method": "post", "path": "search", "json": {
+                    "id": "{resources.a.id}", "text": "a {resources.a.id}", "{q}": ["{resources.a.ok}", 1.50, null],
+                    "{{x}}": {"n": {}}}}}
+            ]
+        });
+        let (config, params) = (config.to_string(), r#"{"q": "w"}"#);
+        let plan = Plan::new(&Source { config: &config, params, bindings: "{}" }).unwrap_or_else(|e| panic!("{e:?}"));
+        let (a, b) = (&plan.resources[0], &plan.resources[1]);
+        assert_eq!((b.parent, b.method), (Some(0), Method::Post));
+        let context = a.extend(&Context::default(), &json!({"id": 7, "ok": true})).unwrap();
+        let request = b.request(&context, &b.paginator.first()).unwrap();
+        assert!(request.headers.contains(&("content-type".to_owned(), "application/json".to_owned())));
+        let body: Value = serde_json::from_slice(&request.body.unwrap()).unwrap();
+        assert_eq!(body, json!({"id": 7, "text": "a 7", "w": [true, 1.50, null], "{x}": {"n": {}}, "lang": "en"}));
+        let request = a.request(&Context::default(), &a.paginator.first()).unwrap();
+        assert_eq!((request.method, request.body), (Method::Get, None));
     }
 }

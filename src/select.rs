@@ -50,6 +50,17 @@ impl Selector {
         self.all(value).into_iter().next()
     }
 
+    /// How many records `take_records` would take, and the last of them.
+    pub fn count_records<'v>(&self, body: &'v Value) -> (u64, Option<&'v Value>) {
+        let found = self.all(body);
+        let (count, last) = match found.as_slice() {
+            [Value::Null] => (0, None),
+            [Value::Array(records)] => (records.len(), records.last()),
+            many => (many.len(), many.last().copied()),
+        };
+        (count as u64, last)
+    }
+
     /// Takes the records out of a response's body, by the rules of the reference, section 4.1: the one match, or the list of
     /// matches; null is no record; what is no list is one record. None where nothing matches.
     pub fn take_records(&self, body: &mut Value) -> Option<Vec<Value>> {

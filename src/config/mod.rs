@@ -6,6 +6,7 @@
 
 mod defaults;
 pub mod model;
+mod paginator;
 mod validate;
 pub use validate::{nearest, validate};
 
@@ -19,6 +20,8 @@ pub struct Config {
     pub client: Client,
     /// The resources, defaults merged in, in the order of the document.
     pub resources: Vec<Resource>,
+    /// Spellings that work but are the older ones.
+    pub warnings: Vec<Error>,
 }
 
 /// The JSON Schema (2020-12) of the configuration.
@@ -40,7 +43,7 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, Vec<Error>> {
         let mut document: Value = serde_json::from_str(text)
             .map_err(|error| vec![Error::config("", format!("the configuration is not valid JSON: {error}"))])?;
-        spell_out(&mut document);
+        let warnings = spell_out(&mut document);
         let defects = validate(&schema(), &document);
         if !defects.is_empty() {
             return Err(defects);
@@ -51,7 +54,7 @@ impl Config {
             let merged = defaults::merge(source.resource_defaults.as_ref(), item);
             resources.push(typed::<Resource>(merged, &format!("/resources/{index}"))?);
         }
-        let mut config = Self { client: source.client, resources };
+        let mut config = Self { client: source.client, resources, warnings };
         config.repeated_names()?;
         config.normalise();
         Ok(config)
@@ -76,8 +79,9 @@ impl Config {
     }
 }
 
-/// Brings the short forms of a document into their long ones.
-fn spell_out(document: &mut Value) {
+/// Brings the short and the older forms of a document into those of the model. Tells which are the older ones.
+fn spell_out(document: &mut Value) -> Vec<Error> {
+    let mut warnings = Vec::new();
     for pointer in auth_places(document) {
         if let Some(Value::Object(auth)) = document.pointer_mut(&pointer) {
             auth.entry("type").or_insert_with(|| Value::String("bearer".to_owned()));
@@ -89,6 +93,21 @@ fn spell_out(document: &mut Value) {
         {
             method.make_ascii_uppercase();
         }
+        older_paginator(document, &format!("{pointer}/paginator"), &mut warnings);
+    }
+    older_paginator(document, "/client/paginator", &mut warnings);
+    warnings
+}
+
+fn older_paginator(document: &mut Value, pointer: &str, warnings: &mut Vec<Error>) {
+    let Some(paginator) = document.pointer_mut(pointer) else { return };
+    if let Value::String(kind) = paginator {
+        *paginator = Value::Object([("type".to_owned(), Value::String(std::mem::take(kind)))].into_iter().collect());
+    }
+    if let Some(kind) = paginator.get_mut("type").filter(|kind| *kind == "json_response") {
+        *kind = Value::String("json_link".to_owned());
+        let warning = Error::config(pointer, "the paginator `json_response` is called `json_link` now");
+        warnings.push(warning.advice("write `json_link`"));
     }
 }
 

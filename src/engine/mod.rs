@@ -291,7 +291,8 @@ impl<T: Transport> Reader<T> {
                 match serde_json::from_slice::<Value>(&response.body) {
                     Ok(body) => {
                         let selector = resource.selector.as_ref();
-                        let next = self.receive(index, selector.is_none(), context, detected, page, body);
+                        let next =
+                            self.receive(index, selector.is_none(), context, detected, page, response.headers, body);
                         return Some(match next {
                             Ok(next) => next,
                             Err(error) => {
@@ -339,6 +340,7 @@ impl<T: Transport> Reader<T> {
         context: &crate::plan::Context,
         detected: &mut Option<Rc<select::Selector>>,
         page: &mut Page,
+        headers: Vec<(String, String)>,
         mut body: Value,
     ) -> Result<Next> {
         let plan = &self.plan;
@@ -347,11 +349,15 @@ impl<T: Transport> Reader<T> {
             detected.get_or_insert_with(|| Rc::new(select::detect(&body)));
         }
         let selector = resource.selector.as_ref().or(detected.as_deref());
+        let url = resource.request(context, &page.position)?.url;
+        let (records, last_record) = selector.map_or((0, None), |selector| selector.count_records(&body));
+        let view = paginate::Page { url: &url, headers: &headers, body: &body, records, last_record };
+        let next = resource.paginator.next(&page.position, &view);
+        let next = next.map_err(|error| Error { url: Some(redacted(&url)), ..error.of(&resource.name) })?;
+        let next = next.map_or(Next::End, |following| Next::Page(following.position));
         let found = selector.and_then(|selector| selector.take_records(&mut body));
         let matched = found.is_some();
         let records = found.unwrap_or_default();
-        let view = paginate::Page { body: &body, records: records.len() };
-        let next = resource.paginator.next(&page.position, &view).map_or(Next::End, Next::Page);
         let children = wanted_children(plan, index, &|index| self.read.get(index).copied().unwrap_or(false));
         if !children.is_empty() {
             page.keep_parents(plan, index, context, &records)?;

@@ -156,7 +156,7 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
         if !children.contains(&child.resource) {
             return Err(foreign(&format!("`{}` does not depend on `{}`", within.child.resource, state.resource)));
         }
-        let mut page = Page::due(plan.resources.get(resource).map_or(Position::Only, |r| r.paginator.first()));
+        let mut page = Page::due(plan.resources.get(resource).map_or(Position::First, |r| r.paginator.first()));
         page.fetch = Fetch::Delivered;
         page.parents = within.parents.clone();
         page.open_children(plan, &children, Some((child.resource, record)));

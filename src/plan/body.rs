@@ -1,4 +1,4 @@
-//! The JSON body of a request: a document whose texts and keys may hold placeholders.
+//! The JSON body of a request: a document whose texts and keys may hold placeholders, and values set in it by path.
 
 use super::template::Part;
 use crate::error::Result;
@@ -64,5 +64,38 @@ impl Body {
                 Value::Object(fields.iter().map(field).collect::<Result<_>>()?)
             }
         })
+    }
+}
+
+/// Sets a value in a body, by the keys that lead to it. Objects on the way are made; false where something else stands there.
+pub fn set(body: &mut Value, path: &[String], value: Value) -> bool {
+    let mut at = body;
+    for key in path {
+        if at.is_null() {
+            *at = Value::Object(Map::new());
+        }
+        let Value::Object(fields) = at else { return false };
+        at = fields.entry(key.as_str()).or_insert(Value::Null);
+    }
+    *at = value;
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn objects_on_the_way_are_made() {
+        let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let mut body = json!({"q": "x", "page": {"size": 2}, "n": null});
+        assert!(set(&mut body, &path("page.after"), json!("c")));
+        assert!(set(&mut body, &path("n.a.b"), json!(1)));
+        assert!(!set(&mut body, &path("q.a"), json!(1)));
+        assert_eq!(body, json!({"q": "x", "page": {"size": 2, "after": "c"}, "n": {"a": {"b": 1}}}));
+        let mut none = Value::Null;
+        assert!(set(&mut none, &path("a"), json!(1)));
+        assert_eq!(none, json!({"a": 1}));
     }
 }

@@ -93,7 +93,7 @@ impl Plan {
             bindings: object(source.bindings, "bindings").map_err(|error| vec![error])?,
         };
         let mut defects = Vec::new();
-        let mut warnings = Vec::new();
+        let mut warnings = config.warnings;
         let mut resources = Vec::new();
         for (index, resource) in config.resources.iter().enumerate() {
             let pointer = format!("/resources/{index}");
@@ -143,15 +143,15 @@ impl Resource {
         let endpoint = &config.endpoint;
         let at = |key: &str| format!("{pointer}/endpoint/{key}");
         let bound = bind::bind(client, endpoint, &pointer, given, warnings)?;
-        let (paginator, paginator_at) = match (&endpoint.paginator, &client.paginator) {
-            (Some(paginator), _) => (paginator, at("paginator")),
-            (None, Some(paginator)) => (paginator, "/client/paginator".to_owned()),
-            (None, None) => {
-                return Err(Error::config(&pointer, "no paginator is given").advice(
-                    "this version does not detect it; give `paginator: {type: page_number}` or `{type: single_page}`",
-                ));
-            }
+        let paginator = match (&endpoint.paginator, &client.paginator) {
+            (Some(paginator), _) => Paginator::new(paginator, &at("paginator"))?,
+            (None, Some(paginator)) => Paginator::new(paginator, "/client/paginator")?,
+            (None, None) => None,
         };
+        let paginator = paginator.ok_or_else(|| {
+            Error::config(&pointer, "no paginator is given")
+                .advice("this version does not detect it; give one, such as `paginator: json_link`")
+        })?;
         let table = config.table_name.as_deref().unwrap_or(&config.name);
         Ok(Self {
             name: config.name.clone(),
@@ -170,7 +170,7 @@ impl Resource {
             params: bound.params,
             headers: bound.headers,
             auth: endpoint.auth.clone().unwrap_or_else(|| client.auth.clone()),
-            paginator: Paginator::new(paginator, &paginator_at)?,
+            paginator,
             selector: endpoint
                 .data_selector
                 .as_ref()

@@ -33,6 +33,12 @@ struct ChainState {
     resource: String,
     /// The place of the parent record in its page.
     record: usize,
+    /// How many pages there were before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    passed: u64,
+    /// The digest of the last page that was delivered, so that a chain which repeats it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<u64>,
     /// The page whose children are being delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     within: Option<PageState>,
@@ -116,9 +122,11 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
     let mut pages = chain.pages.iter();
     let mut front = pages.next();
     let mut within = None;
+    let mut digest = chain.before;
     if let Some(page) = front
         && matches!(page.fetch, Fetch::Delivered)
     {
+        digest = page.digest;
         within = page
             .children
             .front()
@@ -127,12 +135,12 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
     }
     let next = match (front, &chain.next) {
         (Some(page), _) => Some(next_state(page)),
-        (None, Next::Page(position)) => {
-            Some(NextState { page: position.clone(), delivered: 0, attempts: 0, not_before: 0 })
+        (None, Next::Page(following)) => {
+            Some(NextState { page: following.position.clone(), delivered: 0, attempts: 0, not_before: 0 })
         }
         (None, _) => None,
     };
-    ChainState { resource: name, record: chain.record, within, next }
+    ChainState { resource: name, record: chain.record, passed: chain.passed, digest, within, next }
 }
 
 fn next_state(page: &Page) -> NextState {
@@ -148,6 +156,8 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
     let resource = resource.ok_or_else(|| foreign(&format!("this run reads no resource `{}`", state.resource)))?;
     let mut chain = Chain::new(plan, resource, state.record, context);
     chain.next = Next::End;
+    chain.passed = state.passed;
+    chain.before = state.digest;
     if let Some(within) = &state.within {
         let children: Vec<usize> = super::wanted_children(plan, resource, wanted);
         let record = within.child.record;
@@ -158,6 +168,7 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
         }
         let mut page = Page::due(plan.resources.get(resource).map_or(Position::First, |r| r.paginator.first()));
         page.fetch = Fetch::Delivered;
+        page.digest = state.digest;
         page.parents = within.parents.clone();
         page.open_children(plan, &children, Some((child.resource, record)));
         page.children.pop_front();

@@ -1,0 +1,168 @@
+//! Single chains of pages: every paginator against a simulated API.
+
+use super::simulated::{Log, Simulated, ok};
+use super::*;
+use crate::request::Request;
+use crate::shape::encode;
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+type Answer<'a> = &'a dyn Fn(&Request) -> Result<Response, Failure>;
+
+/// What a run gave: the ids of its rows, the state after each step with the number of rows before it, and how it ended.
+#[derive(Debug, Default)]
+struct Outcome {
+    rows: Vec<String>,
+    states: Vec<(usize, String)>,
+    requests: Vec<String>,
+    time: u64,
+    warnings: Vec<Error>,
+    error: Option<Error>,
+}
+
+struct Run<'a> {
+    config: Value,
+    answer: Answer<'a>,
+    seed: u64,
+    window: u32,
+    max_rows: u32,
+}
+
+impl<'a> Run<'a> {
+    fn new(endpoint: Value, answer: Answer<'a>) -> Self {
+        let config = json!({
+            "client": {"base_url": "http://api.example"},
+            "resources": [{"name": "r", "primary_key": "id", "endpoint": endpoint}]
+        });
+        Self { config, answer, seed: 0, window: 4, max_rows: 1000 }
+    }
+
+    fn from(&self, state: Option<&str>) -> Outcome {
+        let config = self.config.to_string();
+        let request = OpenRequest {
+            source: Source { config: &config, params: "{}", bindings: "{}" },
+            resources: &[],
+            state,
+            schema: None,
+            window: self.window,
+            load_id: "1".to_owned(),
+        };
+        let log = Rc::<RefCell<Log>>::default();
+        let answer = |request: &Request, _: u64| (self.answer)(request);
+        let mut reader = Reader::open(request, Simulated::new(log.clone(), self.seed, 20, answer)).unwrap();
+        let mut outcome = Outcome::default();
+        loop {
+            match reader.next(self.max_rows, 1 << 20) {
+                Ok(Step::Batch { tables, state, .. }) => {
+                    for table in tables {
+                        for line in encode::ndjson(&table.rows).unwrap().lines() {
+                            let row: Value = serde_json::from_str(line).unwrap();
+                            outcome.rows.push(row["id"].to_string());
+                        }
+                    }
+                    outcome.states.push((outcome.rows.len(), state));
+                }
+                Ok(Step::Wait { until, .. }) => log.borrow_mut().now = until,
+                Ok(Step::Done { warnings, .. }) => {
+                    assert_eq!((reader.in_flight, reader.arrived.len()), (reader.abandoned.len(), 0));
+                    outcome.warnings = warnings;
+                    break;
+                }
+                Err(error) => {
+                    outcome.error = Some(error);
+                    break;
+                }
+            }
+        }
+        outcome.requests = std::mem::take(&mut log.borrow_mut().requests);
+        outcome.time = log.borrow().now;
+        outcome
+    }
+
+    fn whole(&self) -> Outcome {
+        self.from(None)
+    }
+}
+
+/// The value of a query parameter.
+fn asked(request: &Request, name: &str) -> Option<u64> {
+    let found = request.url.query_pairs().find(|(key, _)| key == name);
+    found.and_then(|(_, value)| value.parse().ok())
+}
+
+fn records(from: u64, to: u64) -> Value {
+    (from..to).map(|id| json!({"id": id})).collect()
+}
+
+fn ids(from: u64, to: u64) -> Vec<String> {
+    (from..to).map(|id| id.to_string()).collect()
+}
+
+#[test]
+fn a_cursor_that_stays_the_same_ends_with_an_error() {
+    let answer = |request: &Request| {
+        let from = asked(request, "cursor").unwrap_or(0);
+        ok(json!({"data": records(from * 2, from * 2 + 2), "cursors": {"next": (from + 1).min(5)}}))
+    };
+    let outcome = Run::new(json!({"paginator": "cursor"}), &answer).whole();
+    let error = outcome.error.unwrap();
+    assert_eq!((error.kind, error.resource.as_deref()), (Kind::Upstream, Some("r")));
+    assert_eq!(error.url.as_deref(), Some("http://api.example/r?cursor=5"));
+    assert_eq!(error.message, "the chain of pages does not advance: the cursor 5 leads to a page that was read before");
+}
+
+#[test]
+fn links_in_a_circle_end_with_an_error() {
+    let answer = |request: &Request| {
+        let page = asked(request, "p").unwrap_or(0);
+        ok(json!({"data": [{"id": page}], "next": format!("?p={}", (page + 1) % 7)}))
+    };
+    let outcome = Run::new(json!({"paginator": "json_link"}), &answer).whole();
+    let error = outcome.error.unwrap();
+    assert_eq!(error.kind, Kind::Upstream);
+    assert!(error.message.ends_with("the link to the next page leads to a page that was read before"));
+    assert!(outcome.requests.len() < 30);
+}
+
+#[test]
+fn a_page_that_comes_again_ends_with_an_error_and_no_row_comes_twice() {
+    // The last page is given for every number beyond it.
+    let answer = |request: &Request| {
+        let page = asked(request, "page").unwrap().min(3);
+        ok(json!({"data": records(page * 2, page * 2 + 2)}))
+    };
+    let run = Run::new(json!({"paginator": "page_number"}), &answer);
+    let outcome = run.whole();
+    assert_eq!(outcome.rows, ids(0, 8));
+    let error = outcome.error.unwrap();
+    assert_eq!(error.kind, Kind::Upstream);
+    assert_eq!(
+        error.message,
+        "the chain of pages does not advance: this page has the same records as the page before it"
+    );
+    assert_eq!(error.url.as_deref(), Some("http://api.example/r?page=4"));
+    // Nor does a run that goes on from there.
+    let again = run.from(Some(&outcome.states.last().unwrap().1));
+    assert_eq!((again.rows.len(), again.error.unwrap().kind), (0, Kind::Upstream));
+}
+
+#[test]
+fn a_chain_has_a_largest_number_of_pages() {
+    let answer = |request: &Request| ok(json!({"data": [{"id": asked(request, "page")}]}));
+    let outcome = Run::new(json!({"paginator": "page_number"}), &answer).whole();
+    assert_eq!(outcome.rows.len() as u64, guard::LONGEST_CHAIN);
+    let error = outcome.error.unwrap();
+    assert_eq!((error.kind, error.resource.as_deref()), (Kind::Limit, Some("r")));
+    assert_eq!(error.message, "the chain has more than 100000 pages");
+}
+
+#[test]
+fn a_response_that_cannot_be_understood_is_named_with_its_url() {
+    let answer = |_: &Request| ok(json!({"data": [{"id": 1}], "more": "perhaps"}));
+    let paginator = json!({"type": "page_number", "has_more_path": "more"});
+    let error = Run::new(json!({"paginator": paginator}), &answer).whole().error.unwrap();
+    assert_eq!((error.kind, error.status, error.attempts), (Kind::Upstream, Some(200), Some(1)));
+    assert_eq!(error.message, "`has_more` is \"perhaps\", which is neither true nor false");
+    assert_eq!(error.url.as_deref(), Some("http://api.example/r?page=0"));
+}

@@ -41,6 +41,16 @@ pub enum Position {
     Link(String),
 }
 
+impl Position {
+    /// The page's number, or its offset.
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Self::Page(number) | Self::Offset(number) => Some(*number),
+            Self::First | Self::Cursor(_) | Self::Link(_) => None,
+        }
+    }
+}
+
 /// A page as a paginator sees it.
 pub struct Page<'a> {
     /// The URL that it was asked for with.

@@ -166,3 +166,53 @@ fn a_response_that_cannot_be_understood_is_named_with_its_url() {
     assert_eq!(error.message, "`has_more` is \"perhaps\", which is neither true nor false");
     assert_eq!(error.url.as_deref(), Some("http://api.example/r?page=0"));
 }
+
+/// `count` records by offset, at most `cap` in a page.
+fn by_offset(request: &Request, count: u64, cap: u64) -> Value {
+    let (offset, limit) = (asked(request, "offset").unwrap(), asked(request, "limit").unwrap());
+    json!({"data": records(offset.min(count), count.min(offset + limit.min(cap))), "total": count})
+}
+
+#[test]
+fn pages_are_fetched_ahead_where_the_total_is_known() {
+    let answer = |request: &Request| ok(by_offset(request, 40, 5));
+    let time = |paginator: Value, window| {
+        let run = Run { window, ..Run::new(json!({"paginator": paginator}), &answer) };
+        let outcome = run.whole();
+        assert_eq!(outcome.rows, ids(0, 40));
+        (outcome.time, outcome.requests.len())
+    };
+    let known = json!({"type": "offset", "limit": 5});
+    assert_eq!(time(known.clone(), 1), (8 * 20, 8));
+    // The first page tells the total, and then seven follow in two windows.
+    assert_eq!(time(known, 4), (3 * 20, 8));
+    // Without a total there is no guessing.
+    assert_eq!(time(json!({"type": "offset", "limit": 5, "total_path": null}), 4), (9 * 20, 9));
+}
+
+#[test]
+fn a_server_that_caps_the_page_is_named_and_no_record_is_lost() {
+    for (cap, window) in [(3, 1), (3, 8), (1, 4), (9, 64)] {
+        let answer = |request: &Request| ok(by_offset(request, 40, cap));
+        let run = Run { window, ..Run::new(json!({"paginator": {"type": "offset", "limit": 10}}), &answer) };
+        let outcome = run.whole();
+        assert_eq!(outcome.rows, ids(0, 40));
+        let [warning] = outcome.warnings.as_slice() else { panic!("{:?}", outcome.warnings) };
+        assert_eq!(warning.message, "the API gives pages with fewer records than `limit` though more follow");
+    }
+}
+
+#[test]
+fn a_total_that_promises_too_much_loses_and_repeats_nothing() {
+    // Beyond its four pages the API fails.
+    let answer = |request: &Request| match asked(request, "page").unwrap() {
+        page @ 0..4 => ok(json!({"data": records(page, page + 1), "total": 1000})),
+        4 => ok(json!({"data": [], "total": 1000})),
+        _ => super::simulated::status(404),
+    };
+    for seed in 0..20 {
+        let run = Run { seed, window: 8, ..Run::new(json!({"paginator": "page_number"}), &answer) };
+        let outcome = run.whole();
+        assert_eq!((outcome.rows, outcome.error), (ids(0, 4), None), "seed {seed}");
+    }
+}

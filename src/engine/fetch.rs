@@ -9,6 +9,7 @@ use crate::request::{Response, redacted};
 use crate::retry::Verdict;
 use crate::select;
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -80,15 +81,19 @@ impl<T: Transport> Reader<T> {
         }
     }
 
-    /// Adds the page that follows to a chain.
+    /// Adds the page that follows to a chain. Where the total puts more pages after it, those can follow at once.
     fn take_on(&mut self, chain: &mut Chain, following: Following) {
+        let Some(resource) = self.plan.resources.get(chain.resource) else { return };
+        let promised = following.last.and_then(|last| {
+            let position = resource.paginator.after(&following.position)?;
+            (position.number()? <= last).then_some(Following { position, last: Some(last) })
+        });
+        chain.next = promised.map_or(Next::Unknown, Next::Page);
         let mut page = Page::due(following.position);
         if chain.passed.saturating_add(chain.pages.len() as u64) >= guard::LONGEST_CHAIN {
-            let name = self.plan.resources.get(chain.resource).map_or("", |resource| &resource.name);
-            page.fetch = Fetch::Failed(Box::new(guard::too_long().of(name)));
+            page.fetch = Fetch::Failed(Box::new(guard::too_long().of(&resource.name)));
         }
         chain.pages.push_back(page);
-        chain.next = Next::Unknown;
     }
 
     /// Sends the request of a page, if it is due and there is room in the window.
@@ -137,9 +142,30 @@ impl<T: Transport> Reader<T> {
         }
     }
 
-    /// Takes in what follows a page.
-    fn link(&mut self, chain: &mut Chain, _nth: usize, following: Option<Following>) {
+    /// Takes in what follows a page. What was asked for after it on the word of the total is given up where it does not
+    /// follow: the page is the last one, or has fewer records than it should.
+    fn link(&mut self, chain: &mut Chain, nth: usize, following: Option<Following>) {
+        let next = chain.pages.get(nth + 1).map(|page| &page.position);
+        if next.is_some() && next == following.as_ref().map(|following| &following.position) {
+            return;
+        }
+        let given_up = chain.pages.split_off(nth + 1);
+        self.abandon(given_up);
         chain.next = following.map_or(Next::End, Next::Page);
+    }
+
+    /// Gives up pages and all that hangs under them. Their responses are dropped when they arrive.
+    fn abandon(&mut self, pages: VecDeque<Page>) {
+        for page in pages {
+            if let Fetch::InFlight { id, .. } = page.fetch
+                && self.arrived.remove(&id).is_none()
+            {
+                self.abandoned.insert(id);
+            }
+            for child in page.children {
+                self.abandon(child.pages);
+            }
+        }
     }
 
     /// Takes in the outcome of a request. Tells what follows the page, or how the page stands without a response.

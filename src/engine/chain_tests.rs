@@ -8,29 +8,29 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-type Answer<'a> = &'a dyn Fn(&Request) -> Result<Response, Failure>;
+pub type Answer<'a> = &'a dyn Fn(&Request) -> Result<Response, Failure>;
 
 /// What a run gave: the ids of its rows, the state after each step with the number of rows before it, and how it ended.
 #[derive(Debug, Default)]
-struct Outcome {
-    rows: Vec<String>,
-    states: Vec<(usize, String)>,
-    requests: Vec<String>,
-    time: u64,
-    warnings: Vec<Error>,
-    error: Option<Error>,
+pub struct Outcome {
+    pub rows: Vec<String>,
+    pub states: Vec<(usize, String)>,
+    pub requests: Vec<String>,
+    pub time: u64,
+    pub warnings: Vec<Error>,
+    pub error: Option<Error>,
 }
 
-struct Run<'a> {
-    config: Value,
-    answer: Answer<'a>,
-    seed: u64,
-    window: u32,
-    max_rows: u32,
+pub struct Run<'a> {
+    pub config: Value,
+    pub answer: Answer<'a>,
+    pub seed: u64,
+    pub window: u32,
+    pub max_rows: u32,
 }
 
 impl<'a> Run<'a> {
-    fn new(endpoint: Value, answer: Answer<'a>) -> Self {
+    pub fn new(endpoint: Value, answer: Answer<'a>) -> Self {
         let config = json!({
             "client": {"base_url": "http://api.example"},
             "resources": [{"name": "r", "primary_key": "id", "endpoint": endpoint}]
@@ -38,7 +38,7 @@ impl<'a> Run<'a> {
         Self { config, answer, seed: 0, window: 4, max_rows: 1000 }
     }
 
-    fn from(&self, state: Option<&str>) -> Outcome {
+    pub fn from(&self, state: Option<&str>) -> Outcome {
         let config = self.config.to_string();
         let request = OpenRequest {
             source: Source { config: &config, params: "{}", bindings: "{}" },
@@ -80,22 +80,22 @@ impl<'a> Run<'a> {
         outcome
     }
 
-    fn whole(&self) -> Outcome {
+    pub fn whole(&self) -> Outcome {
         self.from(None)
     }
 }
 
 /// The value of a query parameter.
-fn asked(request: &Request, name: &str) -> Option<u64> {
+pub fn asked(request: &Request, name: &str) -> Option<u64> {
     let found = request.url.query_pairs().find(|(key, _)| key == name);
     found.and_then(|(_, value)| value.parse().ok())
 }
 
-fn records(from: u64, to: u64) -> Value {
+pub fn records(from: u64, to: u64) -> Value {
     (from..to).map(|id| json!({"id": id})).collect()
 }
 
-fn ids(from: u64, to: u64) -> Vec<String> {
+pub fn ids(from: u64, to: u64) -> Vec<String> {
     (from..to).map(|id| id.to_string()).collect()
 }
 

@@ -285,6 +285,8 @@ fn unknown_resource(plan: &Plan, name: &str) -> Error {
 }
 
 #[cfg(test)]
+mod chain_properties;
+#[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
 mod simulated;

@@ -56,10 +56,11 @@ impl Cursor {
 
     pub fn next(&self, page: &Page<'_>) -> Result<Option<Position>> {
         let cursor = match &self.source {
-            Source::Body(path) => path.first(page.body),
+            Source::Body(path) => path.first(page.body).filter(|cursor| !is_none(cursor)),
             Source::LastRecord(path) => page.last_record.map(|record| last(path, record)).transpose()?,
         };
-        let Some(cursor) = cursor.filter(|cursor| !is_none(cursor)) else { return Ok(None) };
+        // A record may well be number 0.
+        let Some(cursor) = cursor else { return Ok(None) };
         if page.records == 0 && self.stop_after_empty_page {
             return Ok(None);
         }

@@ -3,6 +3,7 @@
 //! A paginator has no state of its own: all that it must remember is the [`Position`], which travels in the reader's state.
 
 mod cursor;
+mod detect;
 mod header_cursor;
 mod header_link;
 mod json_link;
@@ -15,6 +16,7 @@ mod stop;
 use crate::config::model;
 use crate::error::Result;
 use cursor::Cursor;
+pub use detect::{Detected, Found, detect};
 use header_cursor::HeaderCursor;
 use header_link::HeaderLink;
 use json_link::JsonLink;
@@ -138,6 +140,7 @@ impl Paginator {
             (Self::HeaderCursor(paginator), _) => Ok(alone(paginator.next(page))),
             (Self::Cursor(paginator), _) => paginator.next(page).map(alone),
             (Self::PageNumber(paginator), Position::Page(number)) => paginator.next(*number, page),
+            (Self::PageNumber(paginator), Position::First) => paginator.next_after_first(page),
             (Self::Offset(paginator), Position::Offset(offset)) => paginator.next(*offset, page),
             (Self::PageNumber(_) | Self::Offset(_), _) => Ok(None),
         }

@@ -37,6 +37,19 @@ impl Selector {
         }
     }
 
+    /// The path of these keys.
+    pub fn of_keys(keys: Vec<String>) -> Self {
+        Self { path: Path::Keys(keys) }
+    }
+
+    /// The keys of a path that has nothing else.
+    pub fn keys(&self) -> Option<&[String]> {
+        match &self.path {
+            Path::Keys(keys) => Some(keys),
+            Path::JsonPath(_) => None,
+        }
+    }
+
     /// All matches, in document order.
     pub fn all<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         match &self.path {

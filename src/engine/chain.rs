@@ -3,7 +3,7 @@
 use super::guard::Guard;
 use super::transport::RequestId;
 use crate::error::{Error, Result};
-use crate::paginate::{Following, Position};
+use crate::paginate::{Detected, Following, Paginator, Position};
 use crate::plan::{Context, Plan};
 use crate::select::Selector;
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub struct Chain {
     pub next: Next,
     /// The path to the records, found in the chain's first page where the configuration has none.
     pub detected: Option<Rc<Selector>>,
+    /// The paginator, found in the chain's first page where the configuration has none.
+    pub paginator: Option<Rc<Detected>>,
     /// The digest of the page before `pages`.
     pub before: Option<u64>,
     /// How many pages there were before `pages`.
@@ -88,12 +90,19 @@ pub enum Fetch {
 impl Chain {
     /// A chain that begins at its first page.
     pub fn new(plan: &Plan, resource: usize, record: usize, context: Context) -> Self {
-        let next = plan
-            .resources
-            .get(resource)
-            .map_or(Next::End, |resource| Next::Page(Following { position: resource.paginator.first(), last: None }));
+        let next = plan.resources.get(resource).map_or(Next::End, |resource| {
+            let position = resource.paginator.as_ref().map_or(Position::First, Paginator::first);
+            Next::Page(Following { position, last: None })
+        });
         let (pages, guard) = (VecDeque::new(), Guard::default());
-        Self { resource, record, context, pages, next, detected: None, before: None, passed: 0, guard }
+        Self { resource, record, context, pages, next, detected: None, paginator: None, before: None, passed: 0, guard }
+    }
+}
+
+impl Chain {
+    /// The paginator that was found.
+    pub fn found(&self) -> Option<&Paginator> {
+        self.paginator.as_ref().map(|detected| &detected.paginator)
     }
 }
 

@@ -216,3 +216,80 @@ fn a_total_that_promises_too_much_loses_and_repeats_nothing() {
         assert_eq!((outcome.rows, outcome.error), (ids(0, 4), None), "seed {seed}");
     }
 }
+
+/// Pages of one record, `count` of them from `base` on; the page with the least number is given where none is asked for.
+fn counted(request: &Request, base: u64, count: u64, body: Value) -> Result<Response, Failure> {
+    let page = asked(request, "page").unwrap_or(base);
+    // As many APIs do, a number that is too small is taken for the first page.
+    let page = page.max(base) - base;
+    let mut body = body;
+    body["total_pages"] = json!(count);
+    body["data"] = records(page.min(count), (page + 1).min(count));
+    ok(body)
+}
+
+#[test]
+fn a_page_count_is_read_with_the_base_of_the_api() {
+    for (base, count) in [(0, 1), (1, 1), (0, 2), (1, 2), (0, 7), (1, 7)] {
+        let answer = |request: &Request| counted(request, base, count, json!({}));
+        for (seed, max_rows) in [(0, 1), (5, 2)] {
+            let run = Run { seed, max_rows, ..Run::new(json!({}), &answer) };
+            let outcome = run.whole();
+            assert_eq!((&outcome.rows, &outcome.error), (&ids(0, count), &None), "base {base} count {count}");
+            // The base is known from page 1, which is the first page again if the base is 1.
+            let most = count + u64::from(base == 1 && count > 1);
+            assert_eq!(outcome.requests.len() as u64, most, "{:?}", outcome.requests);
+            for (before, state) in &outcome.states {
+                let rest = run.from(Some(state));
+                assert_eq!((rest.rows, rest.error), (ids(*before as u64, count), None), "from {state}");
+            }
+        }
+        let answer = |request: &Request| {
+            let page = asked(request, "page").unwrap_or(base);
+            counted(request, base, count, json!({"meta": {"currentPage": page}}))
+        };
+        let outcome = Run::new(json!({"paginator": "auto"}), &answer).whole();
+        assert_eq!((outcome.rows, outcome.requests.len() as u64), (ids(0, count), count));
+    }
+}
+
+#[test]
+fn links_and_cursors_are_detected_and_survive_in_the_state() {
+    let of = |style: &'static str| {
+        move |request: &Request| {
+            let at = asked(request, "cursor").or(asked(request, "page")).unwrap_or(0);
+            let mut response = json!({"data": records(at * 2, at * 2 + 2)});
+            let link = format!("?cursor={}", at + 1);
+            let mut headers = Vec::new();
+            if at < 4 {
+                match style {
+                    "odata" => response["@odata.nextLink"] = json!(link),
+                    "relative" => response["paging"] = json!({"next": {"href": link}}),
+                    "cursor" => response["next_cursor"] = json!((at + 1).to_string()),
+                    "number" => response["next_page"] = json!(at + 1),
+                    _ => headers.push(("link".to_owned(), format!("<{link}>; rel=\"next\""))),
+                }
+            }
+            ok(response).map(|response| Response { headers, ..response })
+        }
+    };
+    for style in ["odata", "relative", "cursor", "number", "header"] {
+        let answer = of(style);
+        let run = Run { max_rows: 1, ..Run::new(json!({}), &answer) };
+        let outcome = run.whole();
+        assert_eq!((&outcome.rows, outcome.requests.len()), (&ids(0, 10), 5), "{style}");
+        for (before, state) in &outcome.states {
+            assert_eq!(run.from(Some(state)).rows, ids(*before as u64, 10), "from {state}");
+        }
+    }
+}
+
+#[test]
+fn a_path_that_ends_with_a_placeholder_gives_one_record() {
+    let answer = |_: &Request| ok(json!({"id": 7, "tags": ["a"], "next": "/more"}));
+    let mut run = Run::new(json!({"path": "things/{id}", "params": {"id": 7}}), &answer);
+    run.config["client"]["paginator"] = json!("json_link");
+    let outcome = run.whole();
+    assert_eq!(outcome.requests, ["http://api.example/things/7"]);
+    assert_eq!(outcome.error, None);
+}

@@ -4,7 +4,7 @@ use super::chain::{Chain, Fetch, Next, Page};
 use super::transport::{Failure, Transport};
 use super::{Reader, guard, wanted_children};
 use crate::error::{Error, Kind, Result};
-use crate::paginate::{self, Following};
+use crate::paginate::{self, Detected, Following};
 use crate::request::{Response, redacted};
 use crate::retry::Verdict;
 use crate::select;
@@ -58,7 +58,9 @@ impl<T: Transport> Reader<T> {
                 *ahead -= 1;
             }
             let repeated = match &page.fetch {
-                Fetch::Ready(records) if page.digest.is_some() && page.digest == before => Some(records.len()),
+                Fetch::Ready(records) if !records.is_empty() && page.digest.is_some() && page.digest == before => {
+                    Some(records.len())
+                }
                 _ => None,
             };
             before = page.digest;
@@ -85,7 +87,7 @@ impl<T: Transport> Reader<T> {
     fn take_on(&mut self, chain: &mut Chain, following: Following) {
         let Some(resource) = self.plan.resources.get(chain.resource) else { return };
         let promised = following.last.and_then(|last| {
-            let position = resource.paginator.after(&following.position)?;
+            let position = resource.paginator.as_ref().or(chain.found())?.after(&following.position)?;
             (position.number()? <= last).then_some(Following { position, last: Some(last) })
         });
         chain.next = promised.map_or(Next::Unknown, Next::Page);
@@ -104,7 +106,7 @@ impl<T: Transport> Reader<T> {
             return;
         }
         let Some(resource) = self.plan.resources.get(chain.resource) else { return };
-        match resource.request(&chain.context, &page.position) {
+        match resource.request(&chain.context, &page.position, chain.paginator.as_ref().map(|found| &found.paginator)) {
             Ok(request) => {
                 self.last_id += 1;
                 self.in_flight += 1;
@@ -123,7 +125,7 @@ impl<T: Transport> Reader<T> {
     fn failed(&self, chain: &Chain, nth: usize, error: Error) -> Error {
         let Some(resource) = self.plan.resources.get(chain.resource) else { return error };
         let position = chain.pages.get(nth).map(|page| &page.position);
-        let request = position.and_then(|position| resource.request(&chain.context, position).ok());
+        let request = position.and_then(|position| resource.request(&chain.context, position, chain.found()).ok());
         Error { url: request.map(|request| redacted(&request.url)), ..error.of(&resource.name) }
     }
 
@@ -228,27 +230,58 @@ impl<T: Transport> Reader<T> {
         mut body: Value,
     ) -> Result<Option<Following>> {
         let index = chain.resource;
+        let before = match nth.checked_sub(1) {
+            Some(before) => chain.pages.get(before).and_then(|page| page.digest),
+            None => chain.before,
+        };
         let (Some(resource), Some(page)) = (self.plan.resources.get(index), chain.pages.get_mut(nth)) else {
             return Ok(None);
         };
+
         if resource.selector.is_none() {
             chain.detected.get_or_insert_with(|| Rc::new(select::detect(&body)));
         }
         let selector = resource.selector.as_ref().or(chain.detected.as_deref());
-        let url = resource.request(&chain.context, &page.position)?.url;
+        let found = chain.paginator.as_ref().map(|found| &found.paginator);
+        let url = resource.request(&chain.context, &page.position, found)?.url;
         let (records, last_record) = selector.map_or((0, None), |selector| selector.count_records(&body));
         let view = paginate::Page { url: &url, headers, body: &body, records, last_record };
-        let following = resource.paginator.next(&page.position, &view)?;
+        let mut is_dropped = false;
+        if resource.paginator.is_none() {
+            chain.paginator.get_or_insert_with(|| Rc::new(Detected::new(paginate::detect(&view))));
+            let repeated = chain.paginator.as_ref().and_then(|found| found.repeated(&page.position));
+            if let Some(repeated) = repeated
+                && before.is_some()
+                && selector.is_some_and(|selector| guard::digest_at(selector, &body) == before)
+            {
+                chain.paginator = Some(Rc::new(repeated));
+                is_dropped = true;
+            }
+        }
+        let detected = chain.paginator.as_deref();
+        let Some(paginator) = resource.paginator.as_ref().or(detected.map(|detected| &detected.paginator)) else {
+            return Ok(None);
+        };
+        let mut following = paginator.next(&page.position, &view)?;
+        if detected.is_some_and(|detected| detected.awaits(&page.position))
+            && let Some(following) = &mut following
+        {
+            following.last = None;
+        }
+
         if let Some(following) = &following {
             chain.guard.step(&page.position, &following.position).map_err(|error| *error)?;
         }
-        let capped = resource.paginator.shows_cap(&page.position, &view);
+        let capped = paginator.shows_cap(&page.position, &view);
         let found = selector.and_then(|selector| selector.take_records(&mut body));
         let matched = found.is_some();
-        let records = found.unwrap_or_default();
+        let mut records = found.unwrap_or_default();
         // The only page of a chain has none to be compared with.
         let is_only = following.is_none() && nth == 0 && chain.passed == 0;
         page.digest = if is_only { None } else { guard::digest(&records) };
+        if is_dropped {
+            records.clear();
+        }
         let children = wanted_children(&self.plan, index, &|index| self.read.get(index).copied().unwrap_or(false));
         if !children.is_empty() {
             page.keep_parents(&self.plan, index, &chain.context, &records)?;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Kind};
 use crate::paginate::Position;
+use crate::select::Selector;
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -66,6 +67,15 @@ pub fn digest(records: &[Value]) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     records.hash(&mut hasher);
     Some(hasher.finish())
+}
+
+/// The digest of the records that a selector finds.
+pub fn digest_at(selector: &Selector, body: &Value) -> Option<u64> {
+    match selector.all(body).as_slice() {
+        [Value::Array(records)] => digest(records),
+        [Value::Null] => None,
+        many => digest(&many.iter().map(|record| (*record).clone()).collect::<Vec<_>>()),
+    }
 }
 
 #[cfg(test)]

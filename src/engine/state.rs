@@ -6,9 +6,11 @@
 
 use super::chain::{Chain, Fetch, Next, Page};
 use crate::error::{Error, Kind, Result};
-use crate::paginate::Position;
+use crate::paginate::{Detected, Found, Position};
 use crate::plan::{Context, Plan};
+use crate::select::Selector;
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
 /// The version of the text form.
 const VERSION: u32 = 1;
@@ -39,6 +41,12 @@ struct ChainState {
     /// The digest of the last page that was delivered, so that a chain which repeats it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     digest: Option<u64>,
+    /// The path to the records that was found, where the configuration has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    selector: Option<Vec<String>>,
+    /// The paginator that was found, where the configuration has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paginator: Option<Found>,
     /// The page whose children are being delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     within: Option<PageState>,
@@ -140,7 +148,16 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
         }
         (None, _) => None,
     };
-    ChainState { resource: name, record: chain.record, passed: chain.passed, digest, within, next }
+    ChainState {
+        resource: name,
+        record: chain.record,
+        passed: chain.passed,
+        digest,
+        selector: chain.detected.as_ref().and_then(|selector| selector.keys()).map(<[String]>::to_vec),
+        paginator: chain.paginator.as_ref().map(|detected| detected.found.clone()),
+        within,
+        next,
+    }
 }
 
 fn next_state(page: &Page) -> NextState {
@@ -158,6 +175,9 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
     chain.next = Next::End;
     chain.passed = state.passed;
     chain.before = state.digest;
+    chain.detected = state.selector.clone().map(|keys| Rc::new(Selector::of_keys(keys)));
+    chain.paginator = state.paginator.clone().map(|found| Rc::new(Detected::new(found)));
+
     if let Some(within) = &state.within {
         let children: Vec<usize> = super::wanted_children(plan, resource, wanted);
         let record = within.child.record;
@@ -166,7 +186,7 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
         if !children.contains(&child.resource) {
             return Err(foreign(&format!("`{}` does not depend on `{}`", within.child.resource, state.resource)));
         }
-        let mut page = Page::due(plan.resources.get(resource).map_or(Position::First, |r| r.paginator.first()));
+        let mut page = Page::due(Position::First);
         page.fetch = Fetch::Delivered;
         page.digest = state.digest;
         page.parents = within.parents.clone();

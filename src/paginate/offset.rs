@@ -55,7 +55,7 @@ impl Offset {
 
     /// Whether the offset is one that only a page with fewer records than the limit leads to.
     pub fn is_between(&self, offset: u64) -> bool {
-        offset.saturating_sub(self.first) % self.limit.max(1) != 0
+        !offset.saturating_sub(self.first).is_multiple_of(self.limit.max(1))
     }
 
     /// The next offset is that of the first record which was not received: a server that caps the size of a page makes none

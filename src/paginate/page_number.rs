@@ -52,6 +52,13 @@ impl PageNumber {
         })
     }
 
+    /// By a number of pages at a path, where the first page was asked for without its number.
+    pub fn at(total: Selector, base: u64, first: u64) -> Self {
+        let stop = Stop { total: Some(total), has_more: None, after_empty_page: true, otherwise: false };
+        let page_place = Place::or_query(None, "page");
+        Self { base, first, page_place, limit: None, full_page: None, maximum: None, stop }
+    }
+
     pub fn first(&self) -> Position {
         Position::Page(self.first)
     }
@@ -60,6 +67,10 @@ impl PageNumber {
         let mut settings = vec![self.page_place.set(number.into())];
         settings.extend(self.limit.as_ref().map(|(place, limit)| place.set((*limit).into())));
         settings
+    }
+
+    pub fn next_after_first(&self, page: &Page<'_>) -> Result<Option<Following>> {
+        self.next(self.first, page)
     }
 
     pub fn next(&self, number: u64, page: &Page<'_>) -> Result<Option<Following>> {

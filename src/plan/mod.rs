@@ -68,8 +68,8 @@ pub struct Resource {
     params: Vec<(String, Vec<Part>)>,
     headers: Vec<(String, Vec<Part>)>,
     auth: Option<Auth>,
-    /// How its pages follow each other.
-    pub paginator: Paginator,
+    /// How its pages follow each other; found in the first response where absent.
+    pub paginator: Option<Paginator>,
     /// Where the records are in a response; found in the first response where absent.
     pub selector: Option<Selector>,
     /// Which failures are tried again.
@@ -143,15 +143,14 @@ impl Resource {
         let endpoint = &config.endpoint;
         let at = |key: &str| format!("{pointer}/endpoint/{key}");
         let bound = bind::bind(client, endpoint, &pointer, given, warnings)?;
+        let is_entity = endpoint.path.as_deref().is_some_and(names_entity);
         let paginator = match (&endpoint.paginator, &client.paginator) {
             (Some(paginator), _) => Paginator::new(paginator, &at("paginator"))?,
+            (None, _) if is_entity => Some(Paginator::SinglePage),
             (None, Some(paginator)) => Paginator::new(paginator, "/client/paginator")?,
             (None, None) => None,
         };
-        let paginator = paginator.ok_or_else(|| {
-            Error::config(&pointer, "no paginator is given")
-                .advice("this version does not detect it; give one, such as `paginator: json_link`")
-        })?;
+        let selector = endpoint.data_selector.as_deref().or(is_entity.then_some("$"));
         let table = config.table_name.as_deref().unwrap_or(&config.name);
         Ok(Self {
             name: config.name.clone(),
@@ -171,11 +170,7 @@ impl Resource {
             headers: bound.headers,
             auth: endpoint.auth.clone().unwrap_or_else(|| client.auth.clone()),
             paginator,
-            selector: endpoint
-                .data_selector
-                .as_ref()
-                .map(|path| Selector::parse(path, &at("data_selector")))
-                .transpose()?,
+            selector: selector.map(|path| Selector::parse(path, &at("data_selector"))).transpose()?,
             retry: Retry::new(endpoint.error_handler.as_ref()),
             pointer,
         })
@@ -190,6 +185,13 @@ impl Resource {
             _ => None,
         })
     }
+}
+
+/// Whether the last segment of a path holds a placeholder: such an endpoint gives one record, in one page (reference,
+/// section 4.3).
+fn names_entity(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default().replace("{{", "").replace("}}", "");
+    path.trim_end_matches('/').rsplit('/').next().is_some_and(|segment| segment.contains('{'))
 }
 
 fn object(text: &str, what: &str) -> Result<Map<String, Value>> {

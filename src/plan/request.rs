@@ -4,7 +4,7 @@ use super::template::{Field, Part};
 use super::{Resource, bind, body};
 use crate::auth::Placement;
 use crate::error::{Error, Kind, Result};
-use crate::paginate::{Place, Position, Setting};
+use crate::paginate::{Paginator, Place, Position, Setting};
 use crate::request::{Request, origin};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,8 +49,8 @@ impl Resource {
         Ok(extended)
     }
 
-    /// The request for a page.
-    pub fn request(&self, context: &Context, position: &Position) -> Result<Request> {
+    /// The request for a page. `detected` is the paginator of a chain where the configuration has none.
+    pub fn request(&self, context: &Context, position: &Position, detected: Option<&Paginator>) -> Result<Request> {
         let own = Url::parse(&self.render(&self.url, context, true)?)
             .map_err(|error| Error::config(&self.pointer, format!("the URL is not valid: {error}")).of(&self.name))?;
         let mut url = match position {
@@ -61,7 +61,8 @@ impl Resource {
             _ => own.clone(),
         };
         let is_own = origin(&url) == origin(&own);
-        let settings = self.paginator.settings(position);
+        let settings =
+            self.paginator.as_ref().or(detected).map_or_else(Vec::new, |paginator| paginator.settings(position));
         let mut paging: Vec<(&str, String)> = Vec::new();
         for setting in &settings {
             if let Place::Query(name) = setting.place {
@@ -202,11 +203,11 @@ mod tests {
         let (a, b) = (&plan.resources[0], &plan.resources[1]);
         assert_eq!((b.parent, b.method), (Some(0), Method::Post));
         let context = a.extend(&Context::default(), &json!({"id": 7, "ok": true})).unwrap();
-        let request = b.request(&context, &b.paginator.first()).unwrap();
+        let request = b.request(&context, &Position::First, None).unwrap();
         assert!(request.headers.contains(&("content-type".to_owned(), "application/json".to_owned())));
         let body: Value = serde_json::from_slice(&request.body.unwrap()).unwrap();
         assert_eq!(body, json!({"id": 7, "text": "a 7", "w": [true, 1.50, null], "{x}": {"n": {}}, "lang": "en"}));
-        let request = a.request(&Context::default(), &a.paginator.first()).unwrap();
+        let request = a.request(&Context::default(), &Position::First, None).unwrap();
         assert_eq!((request.method, request.body), (Method::Get, None));
     }
 
@@ -226,7 +227,7 @@ mod tests {
                 "paginator": "json_link", "auth": {"type": "api_key", "name": "k", "api_key": "zz", "location": "query"}},
             "resources": [{"name": "a", "endpoint": {"method": "POST", "json": {"q": 1}, "params": {"lang": "en"}}}]
         }));
-        let of = |position| plan.resources[0].request(&Context::default(), &position).unwrap();
+        let of = |position| plan.resources[0].request(&Context::default(), &position, None).unwrap();
         let first = of(Position::First);
         assert_eq!(first.url.as_str(), "http://h.example/a?lang=en&k=zz");
         // Reference, worked example 2; the key is not sent twice.
@@ -250,7 +251,7 @@ mod tests {
             assert_eq!(plan.warnings[0].pointer.as_deref(), Some("/resources/0/endpoint/paginator"));
             assert_eq!(plan.warnings[0].advice.as_deref(), Some("write `json_link`"));
             let names = |url: &str| {
-                let request = plan.resources[0].request(&Context::default(), &link(url)).unwrap();
+                let request = plan.resources[0].request(&Context::default(), &link(url), None).unwrap();
                 request.headers.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
             };
             assert_eq!(names("http://h.example/?p=2").len(), 4);
@@ -267,7 +268,7 @@ mod tests {
             "resources": [{"name": "a", "endpoint": {"json": {"q": "x"},
                 "paginator": {"type": "cursor", "cursor_path": "cur", "cursor_body_path": "page.after"}}}]
         }));
-        let request = plan.resources[0].request(&Context::default(), &Position::Cursor(json!("c1"))).unwrap();
+        let request = plan.resources[0].request(&Context::default(), &Position::Cursor(json!("c1")), None).unwrap();
         assert_eq!(request.body.unwrap(), br#"{"q":"x","page":{"after":"c1"}}"#);
     }
 }

@@ -177,8 +177,11 @@ mod testing {
         Ok(made.unwrap())
     }
 
-    /// The positions that are asked for, where page n has that body, headers and number of records.
-    pub fn chain(config: Value, pages: &[(Value, &[(&str, &str)], u64)]) -> Result<Vec<Position>> {
+    /// The body, headers and number of records of a page.
+    type Given<'a> = (Value, &'a [(&'a str, &'a str)], u64);
+
+    /// The positions that are asked for, where these pages are given.
+    pub fn chain(config: Value, pages: &[Given<'_>]) -> Result<Vec<Position>> {
         let paginator = paginator(config).unwrap_or_else(|error| panic!("{error:?}"));
         let mut positions = vec![paginator.first()];
         let mut url = Url::parse("http://h.example/v1/x?a=1").unwrap();

@@ -184,24 +184,34 @@ fn write(stream: &OutputStream, bytes: &[u8]) -> Result<(), Failure> {
     let deadline = monotonic_clock::now().saturating_add(SILENCE_TIMEOUT);
     let mut rest = bytes;
     while !rest.is_empty() {
-        let Ok(permit) = stream.check_write() else { return Ok(()) };
-        if permit == 0 {
-            let ready = stream.subscribe();
-            poll::poll(&[&ready, &monotonic_clock::subscribe_instant(deadline)]);
-            if !ready.ready() && monotonic_clock::now() >= deadline {
-                return Err(Failure::Network("the body was not taken in time".to_owned()));
-            }
-            continue;
-        }
-        let size = usize::try_from(permit).unwrap_or(WRITE).min(WRITE).min(rest.len());
-        let (part, after) = rest.split_at(size);
+        let Some(permit) = permit(stream, deadline)? else { return Ok(()) };
+        let (part, after) = rest.split_at(permit.min(WRITE).min(rest.len()));
         if stream.write(part).is_err() {
             return Ok(());
         }
         rest = after;
     }
-    let _ = stream.flush();
+    // The stream takes more only when all is through.
+    if stream.flush().is_ok() {
+        permit(stream, deadline)?;
+    }
     Ok(())
+}
+
+/// How many bytes the stream takes, at least one. Blocks until it takes some; none where it takes no more.
+fn permit(stream: &OutputStream, deadline: u64) -> Result<Option<usize>, Failure> {
+    loop {
+        match stream.check_write() {
+            Err(_) => return Ok(None),
+            Ok(0) if monotonic_clock::now() >= deadline => {
+                return Err(Failure::Network("the body was not taken in time".to_owned()));
+            }
+            Ok(0) => {
+                poll::poll(&[&stream.subscribe(), &monotonic_clock::subscribe_instant(deadline)]);
+            }
+            Ok(permit) => return Ok(Some(usize::try_from(permit).unwrap_or(WRITE))),
+        }
+    }
 }
 
 enum Progress {

@@ -124,3 +124,46 @@ fn typed<T: serde::de::DeserializeOwned>(value: Value, pointer: &str) -> Result<
         vec![Error { pointer: Some(pointer.to_owned()), ..Error::new(Kind::Config, error.to_string()) }]
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Pointer and message of every defect of a paginator at each of the three levels.
+    fn defects(paginator: &Value) -> Vec<(String, String)> {
+        let levels = [
+            json!({"client": {"base_url": "b", "paginator": paginator}, "resources": []}),
+            json!({"client": {"base_url": "b"}, "resource_defaults": {"endpoint": {"paginator": paginator}}, "resources": []}),
+            json!({"client": {"base_url": "b"}, "resources": [{"name": "r", "endpoint": {"paginator": paginator}}]}),
+        ];
+        let errors = levels.iter().flat_map(|config| Config::parse(&config.to_string()).err().unwrap_or_default());
+        errors.map(|error| (error.pointer.unwrap_or_default(), error.message)).collect()
+    }
+
+    #[test]
+    fn paginators_are_read_at_all_levels_and_in_both_forms() {
+        for kind in ["auto", "single_page", "json_link", "json_response", "header_link", "header_cursor", "cursor"] {
+            assert_eq!(defects(&json!(kind)), [], "{kind}");
+            assert_eq!(defects(&json!({"type": kind})), [], "{kind}");
+        }
+        assert_eq!(defects(&json!({"type": "offset", "limit": 1, "total_path": null, "maximum_offset": 9})), []);
+    }
+
+    #[test]
+    fn a_wrong_paginator_is_named_at_its_place() {
+        let places = ["/client/paginator", "/resource_defaults/endpoint/paginator", "/resources/0/endpoint/paginator"];
+        let at =
+            |suffix: &str, message: &str| places.map(|place| (format!("{place}{suffix}"), message.to_owned())).to_vec();
+        assert_eq!(defects(&json!("offset")), at("", "the key `limit` is missing"));
+        assert_eq!(
+            defects(&json!({"type": "cursor", "cursor_pth": "a"})),
+            at("/cursor_pth", "unknown key `cursor_pth`")
+        );
+        let text = json!({"type": "offset", "limit": "5"});
+        assert_eq!(defects(&text), at("/limit", "expected a whole number, found the text \"5\""));
+        let (pointer, message) = defects(&json!("jsonlink")).swap_remove(0);
+        assert_eq!(pointer, "/client/paginator/type");
+        assert!(message.starts_with("expected one of `auto`, `single_page`, `json_link`"), "{message}");
+    }
+}

@@ -15,7 +15,8 @@ fn main() -> Result<()> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let workspace = fs::canonicalize("..")?;
     for input in ["src", "wit", "Cargo.toml", "Cargo.lock"] {
-        println!("cargo::rerun-if-changed={}", workspace.join(input).display());
+        // Relative, since checkouts that share a target folder share this script's output.
+        println!("cargo::rerun-if-changed=../{input}");
     }
 
     let component = match env::var_os("SPILE_COMPONENT_FILE") {

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod destination;
 pub mod error;
 pub mod gate;
+pub mod import;
 pub mod load;
 pub mod pipeline;
 pub mod run;

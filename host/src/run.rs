@@ -25,8 +25,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 /// The most root rows in one batch.
 const BATCH_ROWS: u32 = 20_000;
 
-/// About how large a batch is. It stands in the connector's memory and in ours at once.
-const BATCH_BYTES: u64 = 8 << 20;
+/// About how large a batch is. It stands in the connector's memory and in ours at once; more saves no time, since the loader
+/// brings batches together.
+const BATCH_BYTES: u64 = 2 << 20;
 
 /// What a run tells while it goes on.
 pub enum Event<'a> {

@@ -80,7 +80,12 @@ pub enum Fetch {
         attempt: u32,
     },
     /// Here, its records not all delivered.
-    Ready(Vec<Value>),
+    Ready {
+        /// The records.
+        records: Vec<Value>,
+        /// How many bytes the response had.
+        size: usize,
+    },
     /// It cannot be had.
     Failed(Box<Error>),
     /// All of its records were delivered.

@@ -55,10 +55,10 @@ impl<T: Transport> Reader<T> {
             };
             match std::mem::replace(&mut page.fetch, Fetch::Delivered) {
                 Fetch::Delivered => {}
-                Fetch::Ready(records) => {
+                Fetch::Ready { records, size } => {
                     let done = self.deliver_records(chain.resource, &records, &mut page.delivered, room)?;
                     if !done {
-                        page.fetch = Fetch::Ready(records);
+                        page.fetch = Fetch::Ready { records, size };
                         return Ok(Delivery::Full);
                     }
                     self.moved = true;

@@ -13,9 +13,19 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-/// Pages that are in flight, waiting or undelivered, for each place in the window. More keeps the window full while the page
-/// that is delivered next is slow; less keeps memory down.
-const PAGES_PER_PLACE: usize = 2;
+/// Pages that are in flight, waiting or undelivered, for each place in the window. While the chain that is delivered next goes
+/// on page by page, the window is kept full by the chains after it, whose pages must be kept until their turn.
+const PAGES_PER_PLACE: usize = 32;
+
+/// Bytes of responses that may be kept undelivered, so that large pages are kept in smaller numbers. As records they take
+/// several times as much.
+const KEPT_BYTES: usize = 4 << 20;
+
+/// How far ahead of what is delivered next requests may still be made.
+struct Ahead {
+    pages: usize,
+    bytes: usize,
+}
 
 impl<T: Transport> Reader<T> {
     pub(super) fn poll(&mut self, until: Option<u64>) {
@@ -30,7 +40,7 @@ impl<T: Transport> Reader<T> {
     /// Takes in what arrived and sends what is due, in the order of delivery, as far ahead as the window permits.
     pub(super) fn advance(&mut self) {
         let mut roots = std::mem::take(&mut self.roots);
-        let mut ahead = self.window.max(1) * PAGES_PER_PLACE;
+        let mut ahead = Ahead { pages: self.window.max(1) * PAGES_PER_PLACE, bytes: KEPT_BYTES };
         for chain in &mut roots {
             if self.advance_chain(chain, &mut ahead).is_break() {
                 break;
@@ -40,7 +50,7 @@ impl<T: Transport> Reader<T> {
     }
 
     /// Breaks where nothing after this place may be asked for yet.
-    fn advance_chain(&mut self, chain: &mut Chain, ahead: &mut usize) -> ControlFlow<()> {
+    fn advance_chain(&mut self, chain: &mut Chain, ahead: &mut Ahead) -> ControlFlow<()> {
         let mut nth = 0;
         let mut before = chain.before;
         loop {
@@ -52,13 +62,15 @@ impl<T: Transport> Reader<T> {
             self.arrivals(chain, nth);
             let Some(page) = chain.pages.get_mut(nth) else { return ControlFlow::Continue(()) };
             if !matches!(page.fetch, Fetch::Delivered) {
-                if *ahead == 0 {
+                if ahead.pages == 0 || ahead.bytes == 0 {
                     return ControlFlow::Break(());
                 }
-                *ahead -= 1;
+                ahead.pages -= 1;
             }
             let repeated = match &page.fetch {
-                Fetch::Ready(records) if !records.is_empty() && page.digest.is_some() && page.digest == before => {
+                Fetch::Ready { records, .. }
+                    if !records.is_empty() && page.digest.is_some() && page.digest == before =>
+                {
                     Some(records.len())
                 }
                 _ => None,
@@ -73,8 +85,10 @@ impl<T: Transport> Reader<T> {
             }
             self.send_due(chain, nth);
             let Some(page) = chain.pages.get_mut(nth) else { return ControlFlow::Break(()) };
-            if matches!(page.fetch, Fetch::Failed(_)) {
-                return ControlFlow::Break(());
+            match &page.fetch {
+                Fetch::Ready { size, .. } => ahead.bytes = ahead.bytes.saturating_sub(*size),
+                Fetch::Failed(_) => return ControlFlow::Break(()),
+                _ => {}
             }
             for child in &mut page.children {
                 self.advance_chain(child, ahead)?;
@@ -186,7 +200,7 @@ impl<T: Transport> Reader<T> {
                 let status = Some(response.status);
                 return match serde_json::from_slice::<Value>(&response.body) {
                     Ok(body) => self
-                        .receive(chain, nth, &response.headers, body)
+                        .receive(chain, nth, &response, body)
                         .map_err(|error| give_up(self, chain, Error { status, ..error })),
                     Err(error) => {
                         let error = Error::new(Kind::Upstream, format!("the response is not valid JSON: {error}"));
@@ -226,7 +240,7 @@ impl<T: Transport> Reader<T> {
         &mut self,
         chain: &mut Chain,
         nth: usize,
-        headers: &[(String, String)],
+        response: &Response,
         mut body: Value,
     ) -> Result<Option<Following>> {
         let index = chain.resource;
@@ -245,7 +259,7 @@ impl<T: Transport> Reader<T> {
         let found = chain.paginator.as_ref().map(|found| &found.paginator);
         let url = resource.request(&chain.context, &page.position, found)?.url;
         let (records, last_record) = selector.map_or((0, None), |selector| selector.count_records(&body));
-        let view = paginate::Page { url: &url, headers, body: &body, records, last_record };
+        let view = paginate::Page { url: &url, headers: &response.headers, body: &body, records, last_record };
         let mut is_dropped = false;
         if resource.paginator.is_none() {
             chain.paginator.get_or_insert_with(|| Rc::new(Detected::new(paginate::detect(&view))));
@@ -287,7 +301,7 @@ impl<T: Transport> Reader<T> {
             page.keep_parents(&self.plan, index, &chain.context, &records)?;
             page.open_children(&self.plan, &children, None);
         }
-        page.fetch = Fetch::Ready(records);
+        page.fetch = Fetch::Ready { records, size: response.body.len() };
         if capped {
             let place = format!("{}/endpoint/paginator/limit", resource.pointer);
             let message = "the API gives pages with fewer records than `limit` though more follow";

@@ -175,6 +175,27 @@ fn pages_of_many_chains_overlap() {
 }
 
 #[test]
+fn long_chains_side_by_side_overlap() {
+    // Twenty pages for each of five applications: no chain's next page can be asked for before its last one is here.
+    let answer = |url: &str, times: u64| match url.split_once("/inputs?page=") {
+        None => platform(url, times),
+        Some((path, page)) => {
+            let page: u64 = page.split('&').next().unwrap().parse().unwrap();
+            ok(json!({"inputs": ids(&path[path.len() - 2..], 40, page, 2)}))
+        }
+    };
+    let time = |window| {
+        let log = Rc::<RefCell<Log>>::default();
+        let resources = vec!["inputs".to_owned()];
+        Run { answer: &answer, window, resources, ..Run::default() }.steps(None, &log).unwrap();
+        let now = log.borrow().now;
+        now
+    };
+    let (alone, together) = (time(1), time(8));
+    assert!(together * 4 < alone, "{together} ms against {alone} ms");
+}
+
+#[test]
 fn a_resource_that_is_not_asked_for_is_read_only_where_others_need_it() {
     let run = Run { resources: vec!["versions".into()], ..Run::default() };
     let rows = run.rows();

@@ -21,6 +21,8 @@ pub enum Command {
     Describe(Describe),
     /// Show the first rows of a resource; writes nothing
     Preview(Preview),
+    /// Turn a Python file that uses dlt's `rest_api_source` into a pipeline file; runs no Python
+    Import(Import),
     /// Print the JSON Schema of pipeline files, for editors
     Schema {
         /// Which schema
@@ -108,6 +110,20 @@ pub struct Preview {
     /// How many rows
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub rows: usize,
+}
+
+/// Looks for a call of `rest_api_source` or `rest_api_resources` with a dict, and where there is none, for a dict annotated as
+/// `RESTAPIConfig` or with the keys `client` and `resources`. What is code stands in the YAML as a comment, and is warned of.
+#[derive(Args)]
+pub struct Import {
+    /// The Python file
+    pub file: PathBuf,
+    /// Which source, where the file makes several: its name, variable, function or line
+    #[arg(long, value_name = "NAME|LINE")]
+    pub source: Option<String>,
+    /// The pipeline file to write; standard output if absent
+    #[arg(long, short, value_name = "FILE.yaml")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]

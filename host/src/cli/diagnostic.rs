@@ -80,6 +80,13 @@ pub fn warn(warnings: &[Error], pipeline: &Pipeline) {
     }
 }
 
+/// Prints warnings that have their place already to standard error.
+pub fn warn_in_file(warnings: &[Error]) {
+    for warning in warnings {
+        show(warning, Severity::Warning);
+    }
+}
+
 fn show(error: &Error, severity: Severity) {
     let theme =
         if std::io::stderr().is_terminal() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };

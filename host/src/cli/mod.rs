@@ -9,7 +9,7 @@ use crate::gate::Secrets;
 use crate::pipeline::{self, Pipeline};
 use crate::run::{Options, Prepared};
 use crate::sandbox::{CodeCache, Connector, Host, HostOptions, Limits};
-use crate::{COMPONENT, Class, Error, Result};
+use crate::{COMPONENT, Class, Error, Result, import};
 use args::{Cli, Command, Form, SchemaOf, SourceArgs};
 use clap::Parser;
 use progress::Progress;
@@ -67,6 +67,15 @@ async fn command(command: Command) -> Result<()> {
             let prepared = Prepared::new(&pipeline, &connector, Limits::default()).await?;
             let rows = prepared.preview(&secrets, &args.resource, args.rows).await?;
             print(&report::rows(&rows)?)
+        }
+        Command::Import(args) => {
+            let imported = import::read(&args.file, args.source.as_deref())?;
+            diagnostic::warn_in_file(&imported.warnings);
+            match &args.output {
+                None => print(&imported.yaml),
+                Some(path) => std::fs::write(path, &imported.yaml)
+                    .map_err(|error| Error::new(Class::Config, format!("failed to write {}: {error}", path.display()))),
+            }
         }
         Command::Schema { of: SchemaOf::Config } => print(&format!("{:#}\n", pipeline::schema())),
     }

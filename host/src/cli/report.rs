@@ -70,7 +70,7 @@ pub fn run_json(report: &Report) -> String {
                 "inserted": table.inserted, "deleted": table.deleted, "total": table.total})
         })
         .collect();
-    let warnings = report.warnings.iter().map(|warning| warning.message.clone());
+    let warnings = report.warnings.iter().map(ToString::to_string);
     let warnings: Vec<String> = warnings.chain(report.published.warnings.iter().cloned()).collect();
     let whole = json!({"load_id": report.published.load_id, "resumed": report.resumed, "resources": resources,
         "tables": tables, "warnings": warnings, "peak_memory": report.peak_memory});

@@ -8,6 +8,7 @@ use crate::stats::Stats;
 use serde_json::Value;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// A running server on 127.0.0.1, on threads of its own: it serves blocking and asynchronous tests alike, and stops
@@ -43,6 +44,12 @@ impl MockApi {
     /// What was asked since the start or the last [`reset_stats`](Self::reset_stats).
     pub fn stats(&self) -> Stats {
         self.service.counters().stats()
+    }
+
+    /// Waits until what was asked is as wanted, looking at each request and each answer; `false` where it is not after
+    /// `patience`. A test kills a client at a chosen request with it, without guessing a time.
+    pub fn wait_until(&self, patience: Duration, wanted: impl FnMut(&Stats) -> bool) -> bool {
+        self.service.counters().wait_until(patience, wanted)
     }
 
     /// Counts from zero again.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What was asked since the start, or since the last reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,14 @@ impl Stats {
 
 /// The counters of a running server.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Counters(Arc<Mutex<Counted>>);
+pub(crate) struct Counters(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    counted: Mutex<Counted>,
+    /// Told of each request and of each answer.
+    changed: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct Counted {
@@ -49,6 +57,13 @@ impl Counters {
     /// The counts of this moment.
     pub(crate) fn stats(&self) -> Stats {
         self.lock().stats.clone()
+    }
+
+    /// Waits until the counts are as wanted; `false` where they are not after `patience`.
+    pub(crate) fn wait_until(&self, patience: Duration, mut wanted: impl FnMut(&Stats) -> bool) -> bool {
+        let pending = |counted: &mut Counted| !wanted(&counted.stats);
+        let waited = self.0.changed.wait_timeout_while(self.lock(), patience, pending);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Starts over; requests that wait for their answer still count as in flight.
@@ -70,6 +85,7 @@ impl Counters {
         counted.stats.total += 1;
         *counted.stats.by_target.entry(target.to_owned()).or_default() += 1;
         drop(counted);
+        self.0.changed.notify_all();
         InFlight(self.clone())
     }
 
@@ -78,11 +94,13 @@ impl Counters {
         let mut counted = self.lock();
         *counted.stats.by_status.entry(status).or_default() += 1;
         counted.stats.truncated += u64::from(truncated);
+        drop(counted);
+        self.0.changed.notify_all();
     }
 
     /// Counters have no half-written state, so a panic elsewhere does not spoil them.
     fn lock(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,5 +129,15 @@ mod tests {
         drop((second, third));
         counters.reset();
         assert_eq!(counters.stats(), Stats::default());
+    }
+
+    #[test]
+    fn waiting_ends_with_the_request_that_was_waited_for() {
+        let counters = Counters::default();
+        let asking = counters.clone();
+        let asker = std::thread::spawn(move || (0..3).for_each(|_| drop(asking.asked("/a"))));
+        assert!(counters.wait_until(Duration::from_secs(60), |stats| stats.total == 3));
+        assert!(!counters.wait_until(Duration::ZERO, |stats| stats.total == 4));
+        asker.join().unwrap();
     }
 }

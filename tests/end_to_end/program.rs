@@ -1,0 +1,156 @@
+//! The program, as a person calls it.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{Read as _, Seek as _},
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::Value;
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_spile");
+
+/// A call in the making. Home and cache folders are those of the test, so that the compiled component is found.
+pub struct Call {
+    command: Command,
+}
+
+impl Call {
+    /// `spile ARGUMENTS…` with this working directory.
+    pub fn new(directory: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).current_dir(directory).stdin(Stdio::null());
+        Self { command }
+    }
+
+    pub fn with(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it. Its output goes to files that have no name: nobody has to read it while it runs.
+    pub fn start(mut self) -> Running {
+        let [stdout, stderr] = [(), ()].map(|()| tempfile::tempfile().unwrap());
+        self.command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
+        Running { process: self.command.spawn().expect("the program starts"), stdout, stderr }
+    }
+
+    /// Runs it to its end.
+    pub fn outcome(self) -> Outcome {
+        self.start().end()
+    }
+
+    /// Runs it to its end, which must be a good one.
+    pub fn succeeds(self) -> Outcome {
+        self.outcome().ended_with(0)
+    }
+}
+
+/// A call that is running. It is killed where a test gives up.
+pub struct Running {
+    process: Child,
+    stdout: File,
+    stderr: File,
+}
+
+impl Running {
+    pub fn signal(&self, signal: i32) {
+        let id = self.process.id().try_into().unwrap();
+        // SAFETY: no memory is involved, and the id is that of a child which was not waited for yet.
+        assert_eq!(unsafe { libc::kill(id, signal) }, 0);
+    }
+
+    pub fn end(mut self) -> Outcome {
+        let status = self.process.wait().unwrap();
+        let text = |file: &mut File| {
+            let mut text = String::new();
+            file.rewind().unwrap();
+            file.read_to_string(&mut text).unwrap();
+            text
+        };
+        let code = status.code().or_else(|| Some(-status.signal()?)).unwrap();
+        Outcome { code, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both are without effect on a process that was waited for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code, or the number of the signal that ended it, made negative.
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    #[track_caller]
+    pub fn ended_with(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The errors must hold these texts.
+    #[track_caller]
+    pub fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stderr.contains(text), "{text:?} is missing in:\n{}", self.stderr);
+        }
+        self
+    }
+
+    /// No output may hold this text.
+    #[track_caller]
+    pub fn never_says(self, text: &str) -> Self {
+        assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "{self:?}");
+        self
+    }
+
+    /// The JSON of `--summary json`.
+    #[track_caller]
+    pub fn summary(&self) -> Summary {
+        Summary(serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout)))
+    }
+}
+
+pub struct Summary(pub Value);
+
+impl Summary {
+    /// A count of a resource.
+    pub fn of_resource(&self, resource: &str, count: &str) -> u64 {
+        let found = self.list("resources").iter().find(|item| item["resource"] == resource);
+        found.and_then(|item| item[count].as_u64()).unwrap_or_else(|| panic!("no {count} of {resource}: {}", self.0))
+    }
+
+    /// A count over all resources.
+    pub fn of_all(&self, count: &str) -> u64 {
+        self.list("resources").iter().map(|item| item[count].as_u64().unwrap()).sum()
+    }
+
+    /// A count of each table.
+    pub fn of_tables(&self, count: &str) -> Vec<(String, u64)> {
+        let pair = |item: &Value| (item["table"].as_str().unwrap().to_owned(), item[count].as_u64().unwrap());
+        let mut pairs: Vec<_> = self.list("tables").iter().map(pair).collect();
+        pairs.sort();
+        pairs
+    }
+
+    fn list(&self, key: &str) -> &[Value] {
+        self.0[key].as_array().unwrap_or_else(|| panic!("no {key}: {}", self.0))
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --package spile-host --bench window`. Ends with exit code 1 where a window of 8 takes a quarter of the time
 //! of a window of 1, or more.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::{
     fs,

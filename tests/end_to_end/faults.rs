@@ -17,7 +17,8 @@ fn every_seventh_request_refused_gives_the_same_tables() {
         let stats = setting.api.stats();
         assert_eq!(summary.of_all("requests"), stats.total);
         assert_eq!(summary.of_all("retries"), stats.by_status[&429]);
-        assert_eq!(stats.by_status[&429], stats.total / 7);
+        // A refusal that is due when only repetitions are left finds no request to hit.
+        assert!((stats.total / 7).abs_diff(stats.by_status[&429]) <= 1, "{stats:?}");
     }
 }
 

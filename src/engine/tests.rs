@@ -188,8 +188,7 @@ fn long_chains_side_by_side_overlap() {
         let log = Rc::<RefCell<Log>>::default();
         let resources = vec!["inputs".to_owned()];
         Run { answer: &answer, window, resources, ..Run::default() }.steps(None, &log).unwrap();
-        let now = log.borrow().now;
-        now
+        log.borrow().now
     };
     let (alone, together) = (time(1), time(8));
     assert!(together * 4 < alone, "{together} ms against {alone} ms");

@@ -1,15 +1,20 @@
 //! Requests and responses as the engine sees them, and what a URL may show of itself.
 
+pub use crate::config::model::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-/// A GET request that is ready to be sent.
+/// A request that is ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
+    /// The method.
+    pub method: Method,
     /// The whole URL.
     pub url: Url,
     /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// The body, if it has one.
+    pub body: Option<Vec<u8>>,
 }
 
 /// A response whose body arrived whole.

@@ -37,6 +37,19 @@ impl Selector {
         }
     }
 
+    /// The path of these keys.
+    pub fn of_keys(keys: Vec<String>) -> Self {
+        Self { path: Path::Keys(keys) }
+    }
+
+    /// The keys of a path that has nothing else.
+    pub fn keys(&self) -> Option<&[String]> {
+        match &self.path {
+            Path::Keys(keys) => Some(keys),
+            Path::JsonPath(_) => None,
+        }
+    }
+
     /// All matches, in document order.
     pub fn all<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         match &self.path {
@@ -48,6 +61,17 @@ impl Selector {
     /// The first match.
     pub fn first<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.all(value).into_iter().next()
+    }
+
+    /// How many records `take_records` would take, and the last of them.
+    pub fn count_records<'v>(&self, body: &'v Value) -> (u64, Option<&'v Value>) {
+        let found = self.all(body);
+        let (count, last) = match found.as_slice() {
+            [Value::Null] => (0, None),
+            [Value::Array(records)] => (records.len(), records.last()),
+            many => (many.len(), many.last().copied()),
+        };
+        (count as u64, last)
     }
 
     /// Takes the records out of a response's body, by the rules of the reference, section 4.1: the one match, or the list of

@@ -3,6 +3,7 @@
 //! The document is checked against the schema generated from these types before it is read into them, so the messages that
 //! a person sees come from `validate`, with a place for each, and never from serde.
 
+pub use super::paginator::*;
 use crate::auth::Auth;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -36,6 +37,7 @@ pub struct Client {
     /// How requests are signed.
     pub auth: Option<Auth>,
     /// How pages follow each other where an endpoint does not say.
+    #[schemars(with = "Option<PaginatorItem>")]
     pub paginator: Option<Paginator>,
 }
 
@@ -109,10 +111,15 @@ pub struct Endpoint {
     /// Appended to the client's `base_url`, or a full URL. `{name}` stands for a path variable, `{resources.parent.field}`
     /// for a field of a parent's record.
     pub path: Option<String>,
+    /// The HTTP method. Lower case is read too.
+    #[serde(default)]
+    pub method: Method,
     /// Query parameters; one whose name occurs as `{name}` in the path fills it instead. Null leaves a parameter out, a list
     /// repeats it.
     #[serde(default)]
     pub params: Map<String, Value>,
+    /// A JSON body. Texts and keys may hold placeholders; a text that is exactly one placeholder keeps the type of its value.
+    pub json: Option<Map<String, Value>>,
     /// Headers of this endpoint, over those of the client.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -121,11 +128,33 @@ pub struct Endpoint {
     #[schemars(with = "Option<Auth>")]
     pub auth: Option<Option<Auth>>,
     /// How pages follow each other.
+    #[schemars(with = "Option<PaginatorItem>")]
     pub paginator: Option<Paginator>,
     /// JSONPath to the records in a response.
     pub data_selector: Option<String>,
     /// Which failures are tried again, how often, and after how long.
     pub error_handler: Option<ErrorHandler>,
+}
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Ask for what the URL names.
+    #[default]
+    Get,
+    /// Ask with a body.
+    Post,
+}
+
+impl Method {
+    /// Its name in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
 }
 
 /// A text or a list of texts.
@@ -161,43 +190,6 @@ pub enum WriteDisposition {
     Merge,
 }
 
-/// How pages follow each other.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Paginator {
-    /// One request.
-    SinglePage {},
-    /// A page number in the query.
-    PageNumber(PageNumber),
-}
-
-/// Pages by number.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PageNumber {
-    /// The number of the API's first page; 1 where `limit` or `limit_param` is given, else 0.
-    pub base_page: Option<u64>,
-    /// The first page to request; `base_page` if absent.
-    pub page: Option<u64>,
-    /// The query parameter of the page's number.
-    #[serde(default = "page_param")]
-    pub page_param: String,
-    /// The query parameter of the page's size; `limit` is sent in it.
-    pub limit_param: Option<String>,
-    /// How many records a page is to have.
-    #[schemars(range(min = 1))]
-    pub limit: Option<u64>,
-    /// JSONPath to the number of pages in a response; a response without it does not end the chain. `total` if absent, unless
-    /// `limit` or `limit_param` is given.
-    pub total_path: Option<String>,
-    /// Whether a page without records ends the chain.
-    #[serde(default = "yes")]
-    pub stop_after_empty_page: bool,
-    /// Whether a page with fewer records than `limit` ends the chain, which saves the request of the page after it.
-    #[serde(default)]
-    pub stop_after_short_page: bool,
-}
-
 /// Which failures are tried again, how often, and after how long.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -212,16 +204,12 @@ pub struct ErrorHandler {
     pub backoff_factor: Option<f64>,
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
-fn page_param() -> String {
-    "page".to_owned()
-}
-
 /// Tells an explicit null from an absent key.
-fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+pub(super) fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)

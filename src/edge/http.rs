@@ -3,14 +3,14 @@
 use super::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use super::bindings::wasi::http::outgoing_handler;
 use super::bindings::wasi::http::types::{
-    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingRequest, RequestOptions,
-    Scheme,
+    self, ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest,
+    RequestOptions, Scheme,
 };
 use super::bindings::wasi::io::poll::{self, Pollable};
-use super::bindings::wasi::io::streams::{InputStream, StreamError};
+use super::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use super::bindings::wasi::random::random;
 use crate::engine::transport::{Failure, RequestId, Transport};
-use crate::request::{Request, Response};
+use crate::request::{Method, Request, Response};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -25,6 +25,9 @@ const TOTAL_TIMEOUT: u64 = 300 * SECOND;
 
 /// How much of a body is read in one call; large reads mean few copies.
 const READ: u64 = 256 * 1024;
+
+/// How much of a body is written in one call: what every runtime grants.
+const WRITE: usize = 4096;
 
 /// What runs on WASI.
 pub struct Wasi {
@@ -131,12 +134,16 @@ impl Transport for Wasi {
     }
 }
 
-/// Sends a request. A GET has no body: it is never even taken, since a host may have closed it by then.
+/// Sends a request. The body of one that has none is never even taken, since a host may have closed it by then.
 fn start(request: &Request) -> Result<FutureIncomingResponse, Failure> {
     let invalid = |what: &str| Failure::Denied(format!("{what} cannot be sent"));
     let headers = Fields::new();
     for (name, value) in &request.headers {
         headers.append(name, &value.clone().into_bytes()).map_err(|_| invalid(&format!("the header `{name}`")))?;
+    }
+    if let Some(body) = &request.body {
+        let length = body.len().to_string().into_bytes();
+        headers.append("content-length", &length).map_err(|_| invalid("the length of the body"))?;
     }
     let outgoing = OutgoingRequest::new(headers);
     let scheme = if request.url.scheme() == "http" { Scheme::Http } else { Scheme::Https };
@@ -144,7 +151,11 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, Failure> {
         Some(query) => format!("{}?{query}", request.url.path()),
         None => request.url.path().to_owned(),
     };
-    outgoing.set_method(&Method::Get).map_err(|()| invalid("the method"))?;
+    let method = match request.method {
+        Method::Get => types::Method::Get,
+        Method::Post => types::Method::Post,
+    };
+    outgoing.set_method(&method).map_err(|()| invalid("the method"))?;
     outgoing.set_scheme(Some(&scheme)).map_err(|()| invalid("the scheme"))?;
     outgoing.set_authority(Some(request.url.authority())).map_err(|()| invalid("the host"))?;
     outgoing.set_path_with_query(Some(&path)).map_err(|()| invalid("the path"))?;
@@ -153,7 +164,54 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, Failure> {
     let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT));
     let _ = options.set_first_byte_timeout(Some(SILENCE_TIMEOUT));
     let _ = options.set_between_bytes_timeout(Some(SILENCE_TIMEOUT));
-    outgoing_handler::handle(outgoing, Some(options)).map_err(failure)
+    let body = match &request.body {
+        Some(bytes) => Some((outgoing.body().map_err(|()| invalid("the body"))?, bytes)),
+        None => None,
+    };
+    let response = outgoing_handler::handle(outgoing, Some(options)).map_err(failure)?;
+    if let Some((body, bytes)) = body {
+        // Where the body is not wanted the response says why, so it is read in any case.
+        if let Ok(stream) = body.write() {
+            write(&stream, bytes)?;
+        }
+        let _ = OutgoingBody::finish(body, None);
+    }
+    Ok(response)
+}
+
+/// Writes a body whole, or as much of it as the peer takes: it may answer before it has read all.
+fn write(stream: &OutputStream, bytes: &[u8]) -> Result<(), Failure> {
+    let deadline = monotonic_clock::now().saturating_add(SILENCE_TIMEOUT);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let Some(permit) = permit(stream, deadline)? else { return Ok(()) };
+        let (part, after) = rest.split_at(permit.min(WRITE).min(rest.len()));
+        if stream.write(part).is_err() {
+            return Ok(());
+        }
+        rest = after;
+    }
+    // The stream takes more only when all is through.
+    if stream.flush().is_ok() {
+        permit(stream, deadline)?;
+    }
+    Ok(())
+}
+
+/// How many bytes the stream takes, at least one. Blocks until it takes some; none where it takes no more.
+fn permit(stream: &OutputStream, deadline: u64) -> Result<Option<usize>, Failure> {
+    loop {
+        match stream.check_write() {
+            Err(_) => return Ok(None),
+            Ok(0) if monotonic_clock::now() >= deadline => {
+                return Err(Failure::Network("the body was not taken in time".to_owned()));
+            }
+            Ok(0) => {
+                poll::poll(&[&stream.subscribe(), &monotonic_clock::subscribe_instant(deadline)]);
+            }
+            Ok(permit) => return Ok(Some(usize::try_from(permit).unwrap_or(WRITE))),
+        }
+    }
 }
 
 enum Progress {
@@ -208,7 +266,7 @@ impl Reading {
                 Ok(bytes) => self.read.body.extend_from_slice(&bytes),
                 Err(StreamError::Closed) => return Ok(Progress::Through(self.read)),
                 Err(StreamError::LastOperationFailed(error)) => {
-                    let code = super::bindings::wasi::http::types::http_error_code(&error);
+                    let code = types::http_error_code(&error);
                     return Err(code.map_or_else(|| Failure::Network("the body broke off".to_owned()), failure));
                 }
             }

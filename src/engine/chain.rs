@@ -1,8 +1,9 @@
 //! The tree of what is being read: chains of pages, and under each page the chains of its records' children.
 
+use super::guard::Guard;
 use super::transport::RequestId;
 use crate::error::{Error, Result};
-use crate::paginate::Position;
+use crate::paginate::{Detected, Following, Paginator, Position};
 use crate::plan::{Context, Plan};
 use crate::select::Selector;
 use serde_json::Value;
@@ -23,13 +24,21 @@ pub struct Chain {
     pub next: Next,
     /// The path to the records, found in the chain's first page where the configuration has none.
     pub detected: Option<Rc<Selector>>,
+    /// The paginator, found in the chain's first page where the configuration has none.
+    pub paginator: Option<Rc<Detected>>,
+    /// The digest of the page before `pages`.
+    pub before: Option<u64>,
+    /// How many pages there were before `pages`.
+    pub passed: u64,
+    /// Ends a chain that does not advance.
+    pub guard: Guard,
 }
 
 /// What follows the last known page of a chain.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// A page that was not asked for yet.
-    Page(Position),
+    Page(Following),
     /// The last known page must arrive first.
     Unknown,
     /// Nothing.
@@ -44,6 +53,8 @@ pub struct Page {
     pub fetch: Fetch,
     /// How many of its records were delivered.
     pub delivered: usize,
+    /// By which its records are compared with those of other pages.
+    pub digest: Option<u64>,
     /// The contexts of its records, where children need them.
     pub parents: Vec<Context>,
     /// The chains of its records' children that are not yet delivered, in the order of delivery.
@@ -84,8 +95,19 @@ pub enum Fetch {
 impl Chain {
     /// A chain that begins at its first page.
     pub fn new(plan: &Plan, resource: usize, record: usize, context: Context) -> Self {
-        let first = plan.resources.get(resource).map_or(Next::End, |resource| Next::Page(resource.paginator.first()));
-        Self { resource, record, context, pages: VecDeque::new(), next: first, detected: None }
+        let next = plan.resources.get(resource).map_or(Next::End, |resource| {
+            let position = resource.paginator.as_ref().map_or(Position::First, Paginator::first);
+            Next::Page(Following { position, last: None })
+        });
+        let (pages, guard) = (VecDeque::new(), Guard::default());
+        Self { resource, record, context, pages, next, detected: None, paginator: None, before: None, passed: 0, guard }
+    }
+}
+
+impl Chain {
+    /// The paginator that was found.
+    pub fn found(&self) -> Option<&Paginator> {
+        self.paginator.as_ref().map(|detected| &detected.paginator)
     }
 }
 
@@ -96,6 +118,7 @@ impl Page {
             position,
             fetch: Fetch::Due { attempts: 0, not_before: 0, reason: String::new() },
             delivered: 0,
+            digest: None,
             parents: Vec::new(),
             children: VecDeque::new(),
         }

@@ -8,37 +8,27 @@
 
 mod chain;
 mod counts;
+mod deliver;
+mod fetch;
+mod guard;
 mod state;
 pub mod transport;
 
 use crate::error::{Error, Kind, Result};
-use crate::paginate;
 use crate::plan::{Plan, Source};
-use crate::request::{Response, redacted};
-use crate::retry::Verdict;
-use crate::select;
+use crate::request::Response;
+use crate::shape::Shaper;
 use crate::shape::schema::Schema;
 use crate::shape::table::TableRows;
-use crate::shape::{Shaper, Target, identity};
-use chain::{Chain, Fetch, Next, Page};
+use chain::{Chain, Fetch};
 pub use counts::Counts;
-use serde_json::Value;
+use deliver::{Delivery, Room};
 use state::State;
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow;
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use transport::{Failure, RequestId, Transport};
 
 /// The most requests that may be in flight at once.
 pub const LARGEST_WINDOW: u32 = 64;
-
-/// Pages that are in flight, waiting or undelivered, for each place in the window. While the chain that is delivered next goes
-/// on page by page, the window is kept full by the chains after it, whose pages must be kept until their turn.
-const PAGES_PER_PLACE: usize = 32;
-
-/// Bytes of responses that may be kept undelivered, so that large pages are kept in smaller numbers. As records they take
-/// several times as much.
-const KEPT_BYTES: usize = 2 << 20;
 
 /// How long a batch that has rows waits for more of them, in milliseconds. Short beside what a commit costs.
 const LINGER: u64 = 100;
@@ -77,40 +67,12 @@ pub struct Reader<T> {
     last_id: RequestId,
     in_flight: usize,
     arrived: BTreeMap<RequestId, Result<Response, Failure>>,
+    /// Requests in flight whose responses nothing needs any more.
+    abandoned: BTreeSet<RequestId>,
+    warnings: Vec<Error>,
     /// Whether the last delivery took in a page.
     moved: bool,
     spent: bool,
-}
-
-/// How far a delivery came.
-enum Delivery {
-    /// The chain is at its end.
-    Complete,
-    /// The next page is not here yet.
-    Blocked,
-    /// The batch is full.
-    Full,
-    /// The next page cannot be had.
-    Failed(Box<Error>),
-}
-
-/// How far ahead of what is delivered next requests may still be made.
-struct Ahead {
-    pages: usize,
-    bytes: usize,
-}
-
-/// What a batch may still take.
-struct Room {
-    rows: usize,
-    bytes: usize,
-    taken: usize,
-}
-
-impl Room {
-    fn is_full(&self) -> bool {
-        self.taken > 0 && (self.rows == 0 || self.bytes == 0)
-    }
 }
 
 impl<T: Transport> Reader<T> {
@@ -150,6 +112,8 @@ impl<T: Transport> Reader<T> {
             last_id: 0,
             in_flight: 0,
             arrived: BTreeMap::new(),
+            abandoned: BTreeSet::new(),
+            warnings: Vec::new(),
             moved: false,
             spent: false,
             plan,
@@ -204,267 +168,6 @@ impl<T: Transport> Reader<T> {
         }
     }
 
-    fn poll(&mut self, until: Option<u64>) {
-        for (id, outcome) in self.transport.poll(until) {
-            self.in_flight = self.in_flight.saturating_sub(1);
-            self.arrived.insert(id, outcome);
-        }
-    }
-
-    /// Takes in what arrived and sends what is due, in the order of delivery, as far ahead as the window permits.
-    fn advance(&mut self) {
-        let mut roots = std::mem::take(&mut self.roots);
-        let mut ahead = Ahead { pages: self.window.max(1) * PAGES_PER_PLACE, bytes: KEPT_BYTES };
-        for chain in &mut roots {
-            if self.advance_chain(chain, &mut ahead).is_break() {
-                break;
-            }
-        }
-        self.roots = roots;
-    }
-
-    /// Breaks where nothing after this place may be asked for yet.
-    fn advance_chain(&mut self, chain: &mut Chain, ahead: &mut Ahead) -> ControlFlow<()> {
-        let mut nth = 0;
-        loop {
-            let is_last = nth + 1 == chain.pages.len();
-            let Some(page) = chain.pages.get_mut(nth) else {
-                let Next::Page(position) = &chain.next else { return ControlFlow::Continue(()) };
-                chain.pages.push_back(Page::due(position.clone()));
-                chain.next = Next::Unknown;
-                continue;
-            };
-            if !matches!(page.fetch, Fetch::Delivered) {
-                if ahead.pages == 0 || ahead.bytes == 0 {
-                    return ControlFlow::Break(());
-                }
-                ahead.pages -= 1;
-            }
-            if let Fetch::InFlight { id, attempt } = page.fetch
-                && let Some(outcome) = self.arrived.remove(&id)
-            {
-                let next = self.arrive(chain.resource, &chain.context, &mut chain.detected, page, attempt, outcome);
-                if is_last && let Some(next) = next {
-                    chain.next = next;
-                }
-            }
-            if let Fetch::Due { attempts, not_before, .. } = page.fetch
-                && self.in_flight < self.window
-                && not_before <= self.transport.now()
-            {
-                let request =
-                    self.plan.resources.get(chain.resource).map(|r| r.request(&chain.context, &page.position));
-                match request {
-                    Some(Ok(request)) => {
-                        self.last_id += 1;
-                        self.in_flight += 1;
-                        self.count(chain.resource, |counts| {
-                            counts.requests += 1;
-                            counts.retries += u64::from(attempts > 0);
-                        });
-                        page.fetch = Fetch::InFlight { id: self.last_id, attempt: attempts + 1 };
-                        self.transport.send(self.last_id, request);
-                    }
-                    Some(Err(error)) => page.fetch = Fetch::Failed(Box::new(error)),
-                    None => {}
-                }
-            }
-            match &page.fetch {
-                Fetch::Ready { size, .. } => ahead.bytes = ahead.bytes.saturating_sub(*size),
-                Fetch::Failed(_) => return ControlFlow::Break(()),
-                _ => {}
-            }
-            for child in &mut page.children {
-                self.advance_chain(child, ahead)?;
-            }
-            nth += 1;
-        }
-    }
-
-    /// Takes in the outcome of a request. Tells what follows the page, once that is known.
-    fn arrive(
-        &mut self,
-        index: usize,
-        context: &crate::plan::Context,
-        detected: &mut Option<Rc<select::Selector>>,
-        page: &mut Page,
-        attempt: u32,
-        outcome: Result<Response, Failure>,
-    ) -> Option<Next> {
-        let resource = self.plan.resources.get(index)?;
-        let failed = |kind: Kind, message: String, response: Option<&Response>, retry_after: Option<u64>| {
-            let url = resource.request(context, &page.position).ok().map(|request| redacted(&request.url));
-            let status = response.map(|response| response.status);
-            let attempts = Some(attempt);
-            Box::new(Error { status, url, attempts, retry_after, ..Error::new(kind, message).of(&resource.name) })
-        };
-        let (kind, message, response, retried) = match outcome {
-            Ok(response) if (200..300).contains(&response.status) => {
-                match serde_json::from_slice::<Value>(&response.body) {
-                    Ok(body) => {
-                        let size = response.body.len();
-                        let next = self.receive(index, context, detected, page, body, size);
-                        return Some(match next {
-                            Ok(next) => next,
-                            Err(error) => {
-                                page.fetch = Fetch::Failed(Box::new(error));
-                                Next::End
-                            }
-                        });
-                    }
-                    Err(error) => {
-                        let message = format!("the response is not valid JSON: {error}");
-                        page.fetch = Fetch::Failed(failed(Kind::Upstream, message, Some(&response), None));
-                        return None;
-                    }
-                }
-            }
-            Ok(response) => {
-                let kind = kind_of(response.status);
-                let message = format!("the API answered with status {}", response.status);
-                let retried = resource.retry.covers(response.status);
-                (kind, message, Some(response), retried)
-            }
-            Err(Failure::Denied(why)) => (Kind::Permission, format!("the host denied the request: {why}"), None, false),
-            Err(Failure::TooLarge(why)) => (Kind::Limit, format!("the response is too large: {why}"), None, false),
-            Err(Failure::Network(why)) => (Kind::Transient, format!("the request failed: {why}"), None, true),
-        };
-        let verdict = match retried {
-            true => resource.retry.after(attempt, response.as_ref(), self.transport.now()),
-            false => Verdict::GiveUp(None),
-        };
-        page.fetch = match verdict {
-            Verdict::After(wait) => {
-                let not_before = self.transport.now().saturating_add(wait);
-                Fetch::Due { attempts: attempt, not_before, reason: message }
-            }
-            Verdict::GiveUp(asked) => Fetch::Failed(failed(kind, message, response.as_ref(), asked)),
-        };
-        None
-    }
-
-    /// Takes the records out of a response. Tells what follows the page.
-    fn receive(
-        &mut self,
-        index: usize,
-        context: &crate::plan::Context,
-        detected: &mut Option<Rc<select::Selector>>,
-        page: &mut Page,
-        mut body: Value,
-        size: usize,
-    ) -> Result<Next> {
-        let plan = &self.plan;
-        let Some(resource) = plan.resources.get(index) else { return Ok(Next::End) };
-        if resource.selector.is_none() {
-            detected.get_or_insert_with(|| Rc::new(select::detect(&body)));
-        }
-        let selector = resource.selector.as_ref().or(detected.as_deref());
-        let found = selector.and_then(|selector| selector.take_records(&mut body));
-        let matched = found.is_some();
-        let records = found.unwrap_or_default();
-        let view = paginate::Page { body: &body, records: records.len() };
-        let next = resource.paginator.next(&page.position, &view).map_or(Next::End, Next::Page);
-        let children = wanted_children(plan, index, &|index| self.read.get(index).copied().unwrap_or(false));
-        if !children.is_empty() {
-            page.keep_parents(plan, index, context, &records)?;
-            page.open_children(plan, &children, None);
-        }
-        page.fetch = Fetch::Ready { records, size };
-        self.count(index, |counts| {
-            counts.pages += 1;
-            counts.matched |= matched;
-        });
-        Ok(next)
-    }
-
-    /// Shapes what is here, in the order of delivery, until the batch is full or a page is missing.
-    fn deliver(&mut self, room: &mut Room) -> Result<Delivery> {
-        let mut roots = std::mem::take(&mut self.roots);
-        let mut outcome = Ok(Delivery::Complete);
-        while let Some(chain) = roots.front_mut() {
-            outcome = self.deliver_chain(chain, room);
-            if !matches!(outcome, Ok(Delivery::Complete)) {
-                break;
-            }
-            roots.pop_front();
-        }
-        self.roots = roots;
-        outcome
-    }
-
-    fn deliver_chain(&mut self, chain: &mut Chain, room: &mut Room) -> Result<Delivery> {
-        loop {
-            let Some(page) = chain.pages.front_mut() else {
-                return Ok(if chain.next == Next::End { Delivery::Complete } else { Delivery::Blocked });
-            };
-            match std::mem::replace(&mut page.fetch, Fetch::Delivered) {
-                Fetch::Delivered => {}
-                Fetch::Ready { records, size } => {
-                    let done = self.deliver_records(chain.resource, &records, &mut page.delivered, room)?;
-                    if !done {
-                        page.fetch = Fetch::Ready { records, size };
-                        return Ok(Delivery::Full);
-                    }
-                    self.moved = true;
-                }
-                Fetch::Failed(error) => {
-                    page.fetch = Fetch::Failed(error.clone());
-                    return Ok(Delivery::Failed(error));
-                }
-                pending => {
-                    page.fetch = pending;
-                    return Ok(Delivery::Blocked);
-                }
-            }
-            while let Some(child) = page.children.front_mut() {
-                match self.deliver_chain(child, room)? {
-                    Delivery::Complete => page.children.pop_front(),
-                    other => return Ok(other),
-                };
-            }
-            // The page before tells what follows, so it stays until that is known.
-            chain.pages.pop_front();
-        }
-    }
-
-    /// Whether all records of the page are delivered now.
-    fn deliver_records(
-        &mut self,
-        index: usize,
-        records: &[Value],
-        delivered: &mut usize,
-        room: &mut Room,
-    ) -> Result<bool> {
-        if !self.selected.get(index).copied().unwrap_or(false) {
-            *delivered = records.len();
-            return Ok(true);
-        }
-        let Some(resource) = self.plan.resources.get(index) else { return Ok(true) };
-        let target = Target {
-            resource: &resource.name,
-            table: &resource.table,
-            max_nesting: resource.max_nesting,
-            write_disposition: resource.write_disposition,
-        };
-        let rest = records.get(*delivered..).unwrap_or_default();
-        let random = self.transport.random(rest.len().min(room.rows) * identity::BYTES);
-        let mut ids = random.chunks_exact(identity::BYTES);
-        for record in rest {
-            if room.is_full() {
-                return Ok(false);
-            }
-            let bytes = self.shaper.add(&target, record, ids.next().unwrap_or_default())?;
-            room.taken += 1;
-            room.rows = room.rows.saturating_sub(1);
-            room.bytes = room.bytes.saturating_sub(bytes);
-            *delivered += 1;
-            if let Some(counts) = self.counts.get_mut(index) {
-                counts.rows += 1;
-            }
-        }
-        Ok(true)
-    }
-
     /// The page that is due first after `now`: instant, resource, reason.
     fn earliest_due(&self, now: u64) -> Option<(u64, String, String)> {
         fn visit<'c>(chain: &'c Chain, now: u64, found: &mut Option<(u64, usize, &'c str)>) {
@@ -509,7 +212,7 @@ impl<T: Transport> Reader<T> {
     }
 
     fn done(&self) -> Result<Step> {
-        let mut warnings = Vec::new();
+        let mut warnings = self.warnings.clone();
         for (resource, counts) in self.plan.resources.iter().zip(&self.counts) {
             if counts.pages > 0 && !counts.matched {
                 let place = format!("{}/endpoint/data_selector", resource.pointer);
@@ -581,15 +284,11 @@ fn unknown_resource(plan: &Plan, name: &str) -> Error {
     Error::new(Kind::Config, format!("there is no resource `{name}`")).advice(advice)
 }
 
-fn kind_of(status: u16) -> Kind {
-    match status {
-        401 => Kind::Auth,
-        403 => Kind::Permission,
-        429 => Kind::RateLimited,
-        500..=599 => Kind::Transient,
-        _ => Kind::Upstream,
-    }
-}
-
+#[cfg(test)]
+mod chain_properties;
+#[cfg(test)]
+mod chain_tests;
+#[cfg(test)]
+mod simulated;
 #[cfg(test)]
 mod tests;

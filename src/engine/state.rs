@@ -6,9 +6,11 @@
 
 use super::chain::{Chain, Fetch, Next, Page};
 use crate::error::{Error, Kind, Result};
-use crate::paginate::Position;
+use crate::paginate::{Detected, Found, Position};
 use crate::plan::{Context, Plan};
+use crate::select::Selector;
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
 /// The version of the text form.
 const VERSION: u32 = 1;
@@ -33,6 +35,18 @@ struct ChainState {
     resource: String,
     /// The place of the parent record in its page.
     record: usize,
+    /// How many pages there were before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    passed: u64,
+    /// The digest of the last page that was delivered, so that a chain which repeats it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<u64>,
+    /// The path to the records that was found, where the configuration has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    selector: Option<Vec<String>>,
+    /// The paginator that was found, where the configuration has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paginator: Option<Found>,
     /// The page whose children are being delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     within: Option<PageState>,
@@ -116,9 +130,11 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
     let mut pages = chain.pages.iter();
     let mut front = pages.next();
     let mut within = None;
+    let mut digest = chain.before;
     if let Some(page) = front
         && matches!(page.fetch, Fetch::Delivered)
     {
+        digest = page.digest;
         within = page
             .children
             .front()
@@ -127,12 +143,21 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
     }
     let next = match (front, &chain.next) {
         (Some(page), _) => Some(next_state(page)),
-        (None, Next::Page(position)) => {
-            Some(NextState { page: position.clone(), delivered: 0, attempts: 0, not_before: 0 })
+        (None, Next::Page(following)) => {
+            Some(NextState { page: following.position.clone(), delivered: 0, attempts: 0, not_before: 0 })
         }
         (None, _) => None,
     };
-    ChainState { resource: name, record: chain.record, within, next }
+    ChainState {
+        resource: name,
+        record: chain.record,
+        passed: chain.passed,
+        digest,
+        selector: chain.detected.as_ref().and_then(|selector| selector.keys()).map(<[String]>::to_vec),
+        paginator: chain.paginator.as_ref().map(|detected| detected.found.clone()),
+        within,
+        next,
+    }
 }
 
 fn next_state(page: &Page) -> NextState {
@@ -148,6 +173,11 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
     let resource = resource.ok_or_else(|| foreign(&format!("this run reads no resource `{}`", state.resource)))?;
     let mut chain = Chain::new(plan, resource, state.record, context);
     chain.next = Next::End;
+    chain.passed = state.passed;
+    chain.before = state.digest;
+    chain.detected = state.selector.clone().map(|keys| Rc::new(Selector::of_keys(keys)));
+    chain.paginator = state.paginator.clone().map(|found| Rc::new(Detected::new(found)));
+
     if let Some(within) = &state.within {
         let children: Vec<usize> = super::wanted_children(plan, resource, wanted);
         let record = within.child.record;
@@ -156,8 +186,9 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
         if !children.contains(&child.resource) {
             return Err(foreign(&format!("`{}` does not depend on `{}`", within.child.resource, state.resource)));
         }
-        let mut page = Page::due(plan.resources.get(resource).map_or(Position::Only, |r| r.paginator.first()));
+        let mut page = Page::due(Position::First);
         page.fetch = Fetch::Delivered;
+        page.digest = state.digest;
         page.parents = within.parents.clone();
         page.open_children(plan, &children, Some((child.resource, record)));
         page.children.pop_front();

@@ -1,76 +1,14 @@
 //! The engine against a simulated API with a clock of its own, so that no test waits and every interleaving can be had.
 
+use super::simulated::{Log, Simulated, ok, status};
 use super::*;
 use crate::request::Request;
 use crate::shape::encode;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
-
-/// What the API has seen.
-#[derive(Default)]
-struct Log {
-    now: u64,
-    requests: Vec<String>,
-    in_flight: usize,
-    peak: usize,
-}
+use std::rc::Rc;
 
 type Answer = dyn Fn(&str, u64) -> Result<Response, Failure>;
-
-/// Answers each URL after a latency that depends on the URL and a seed.
-struct Simulated<'a> {
-    log: Rc<RefCell<Log>>,
-    seed: u64,
-    latency: u64,
-    answer: &'a Answer,
-    pending: Vec<(u64, RequestId, String)>,
-    seen: BTreeMap<String, u64>,
-}
-
-impl Transport for Simulated<'_> {
-    fn send(&mut self, id: RequestId, request: Request) {
-        let mut log = self.log.borrow_mut();
-        let url = request.url.to_string();
-        log.requests.push(url.clone());
-        log.in_flight += 1;
-        log.peak = log.peak.max(log.in_flight);
-        let jitter = url.bytes().fold(self.seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-        let spread = if self.seed == 0 { 0 } else { (jitter >> 33) % (self.latency * 3 + 1) };
-        self.pending.push((log.now + self.latency + spread, id, url));
-    }
-
-    fn poll(&mut self, until: Option<u64>) -> Vec<(RequestId, Result<Response, Failure>)> {
-        let mut log = self.log.borrow_mut();
-        let first = self.pending.iter().map(|(at, _, _)| *at).chain(until).min();
-        log.now = log.now.max(first.expect("a poll needs something to wait for"));
-        let (through, pending) = self.pending.drain(..).partition::<Vec<_>, _>(|(at, _, _)| *at <= log.now);
-        self.pending = pending;
-        log.in_flight -= through.len();
-        let answer = |(_, id, url): (u64, RequestId, String)| {
-            let times = self.seen.entry(url.clone()).or_default();
-            *times += 1;
-            (id, (self.answer)(&url, *times))
-        };
-        through.into_iter().map(answer).collect()
-    }
-
-    fn now(&self) -> u64 {
-        self.log.borrow().now
-    }
-
-    fn random(&mut self, count: usize) -> Vec<u8> {
-        vec![0; count]
-    }
-}
-
-fn ok(body: Value) -> Result<Response, Failure> {
-    Ok(Response { status: 200, headers: Vec::new(), body: body.to_string().into_bytes() })
-}
-
-fn status(status: u16) -> Result<Response, Failure> {
-    Ok(Response { status, ..Response::default() })
-}
 
 fn ids(prefix: &str, count: u64, page: u64, limit: u64) -> Value {
     let from = (page - 1) * limit;
@@ -139,8 +77,8 @@ impl Run<'_> {
             window: self.window,
             load_id: "1".to_owned(),
         };
-        let (log, seed, latency, answer) = (log.clone(), self.seed, self.latency, self.answer);
-        Reader::open(request, Simulated { log, seed, latency, answer, pending: vec![], seen: BTreeMap::new() })
+        let answer = |request: &Request, times: u64| (self.answer)(request.url.as_str(), times);
+        Reader::open(request, Simulated::new(log.clone(), self.seed, self.latency, answer))
     }
 
     fn steps(&self, state: Option<&str>, log: &Rc<RefCell<Log>>) -> Result<Steps> {
@@ -250,8 +188,7 @@ fn long_chains_side_by_side_overlap() {
         let log = Rc::<RefCell<Log>>::default();
         let resources = vec!["inputs".to_owned()];
         Run { answer: &answer, window, resources, ..Run::default() }.steps(None, &log).unwrap();
-        let now = log.borrow().now;
-        now
+        log.borrow().now
     };
     let (alone, together) = (time(1), time(8));
     assert!(together * 4 < alone, "{together} ms against {alone} ms");
@@ -381,8 +318,7 @@ fn an_unbound_variable_is_named_with_the_ways_to_bind_it() {
     let config = config();
     let source = Source { config: &config, params: "{}", bindings: "{}" };
     let request = OpenRequest { source, resources: &[], state: None, schema: None, window: 8, load_id: String::new() };
-    let log = Rc::default();
-    let transport = Simulated { log, seed: 0, latency: 1, answer: &platform, pending: vec![], seen: BTreeMap::new() };
+    let transport = Simulated::new(Rc::default(), 0, 1, |_: &Request, _: u64| status(500));
     let error = Reader::open(request, transport).err().unwrap();
     assert_eq!(error.message, "nothing binds the path variable `app_id`");
     assert_eq!(error.pointer.as_deref(), Some("/resources/1/endpoint/path"));

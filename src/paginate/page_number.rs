@@ -1,6 +1,8 @@
-//! Pages by number, in the query (reference, section 2.8).
+//! Pages by number (reference, section 2.8).
 
-use super::{Page, count};
+use super::place::{Place, Setting};
+use super::stop::{Said, Stop};
+use super::{Following, Page, Position};
 use crate::config::model;
 use crate::error::Result;
 use crate::select::Selector;
@@ -9,86 +11,100 @@ use crate::select::Selector;
 pub struct PageNumber {
     base: u64,
     first: u64,
-    page_param: String,
-    limit: Option<(String, u64)>,
-    /// Where the number of pages stands.
-    total: Option<Selector>,
+    page_place: Place,
+    limit: Option<(Place, u64)>,
     /// A page with fewer records is the last one.
-    full_page: Option<usize>,
-    stop_after_empty_page: bool,
+    full_page: Option<u64>,
+    /// The largest number that is asked for.
+    maximum: Option<u64>,
+    /// The total counts pages.
+    stop: Stop,
 }
 
 impl PageNumber {
     pub fn new(config: &model::PageNumber, pointer: &str) -> Result<Self> {
-        let has_limit = config.limit.is_some() || config.limit_param.is_some();
+        let selector = |path: &str, key: &str| Selector::parse(path, &format!("{pointer}/{key}"));
+        let page = Place::new(config.page_param.as_deref(), config.page_body_path.as_deref(), "page", pointer)?;
+        let limit = Place::new(config.limit_param.as_deref(), config.limit_body_path.as_deref(), "limit", pointer)?;
+        let has_limit = config.limit.is_some() || limit.is_some();
         let base = config.base_page.unwrap_or(u64::from(has_limit));
-        let total = match (&config.total_path, has_limit) {
-            (Some(path), _) => Some(path.as_str()),
-            (None, false) => Some("total"),
+        let total = match &config.total_path {
+            Some(path) => path.clone(),
             // With a page size in play, `total` commonly counts records, so it is read only where the configuration says so.
-            (None, true) => None,
+            None => (!has_limit).then(|| "total".to_owned()),
         };
-        let total = total.map(|path| Selector::parse(path, &format!("{pointer}/total_path"))).transpose()?;
-        let limit_param = config.limit_param.clone().unwrap_or_else(|| "limit".to_owned());
+        let full_page = config.limit.filter(|_| config.stop_after_short_page);
+        let stop = Stop {
+            total: total.map(|path| selector(&path, "total_path")).transpose()?,
+            has_more: config.has_more_path.as_ref().map(|path| selector(path, "has_more_path")).transpose()?,
+            after_empty_page: config.stop_after_empty_page,
+            otherwise: config.maximum_page.is_some() || full_page.is_some(),
+        };
+        stop.check("maximum_page", pointer)?;
         Ok(Self {
             base,
             first: config.page.unwrap_or(base),
-            page_param: config.page_param.clone(),
-            limit: config.limit.map(|limit| (limit_param, limit)),
-            total,
-            full_page: config
-                .limit
-                .filter(|_| config.stop_after_short_page)
-                .and_then(|limit| usize::try_from(limit).ok()),
-            stop_after_empty_page: config.stop_after_empty_page,
+            page_place: Place::or_query(page, "page"),
+            limit: config.limit.map(|size| (Place::or_query(limit, "limit"), size)),
+            full_page,
+            maximum: config.maximum_page,
+            stop,
         })
     }
 
-    pub fn first(&self) -> super::Position {
-        super::Position::Page(self.first)
+    /// By a number of pages at a path, where the first page was asked for without its number.
+    pub fn at(total: Selector, base: u64, first: u64) -> Self {
+        let stop = Stop { total: Some(total), has_more: None, after_empty_page: true, otherwise: false };
+        let page_place = Place::or_query(None, "page");
+        Self { base, first, page_place, limit: None, full_page: None, maximum: None, stop }
     }
 
-    pub fn query(&self, number: u64) -> Vec<(&str, String)> {
-        let mut query = vec![(self.page_param.as_str(), number.to_string())];
-        if let Some((name, limit)) = &self.limit {
-            query.push((name, limit.to_string()));
-        }
-        query
+    pub fn first(&self) -> Position {
+        Position::Page(self.first)
     }
 
-    pub fn next(&self, number: u64, page: &Page<'_>) -> Option<u64> {
-        if page.records == 0 && self.stop_after_empty_page {
-            return None;
-        }
+    pub fn settings(&self, number: u64) -> Vec<Setting<'_>> {
+        let mut settings = vec![self.page_place.set(number.into())];
+        settings.extend(self.limit.as_ref().map(|(place, limit)| place.set((*limit).into())));
+        settings
+    }
+
+    pub fn next_after_first(&self, page: &Page<'_>) -> Result<Option<Following>> {
+        self.next(self.first, page)
+    }
+
+    pub fn next(&self, number: u64, page: &Page<'_>) -> Result<Option<Following>> {
+        let Said::GoesOn(total) = self.stop.judge(page)? else { return Ok(None) };
         if self.full_page.is_some_and(|full| page.records < full) {
-            return None;
+            return Ok(None);
         }
-        let next = number.checked_add(1)?;
-        let total = self.total.as_ref().and_then(|path| count(path, page.body));
-        if total.is_some_and(|total| next >= total.saturating_add(self.base)) {
-            return None;
+        let Some(next) = number.checked_add(1) else { return Ok(None) };
+        // Both are the last number.
+        let last = total.map(|total| total.saturating_add(self.base).saturating_sub(1));
+        let last = last.map(|last| self.maximum.map_or(last, |maximum| last.min(maximum)));
+        if last.or(self.maximum).is_some_and(|last| next > last) {
+            return Ok(None);
         }
-        Some(next)
+        Ok(Some(Following { position: Position::Page(next), last }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Page, Paginator, Position};
+    use super::super::testing::{chain, paginator};
+    use super::*;
     use serde_json::{Value, json};
 
-    /// The numbers of the pages that are requested, where page n of `pages` has that many records.
-    fn requested(config: Value, body: Value, pages: &[usize]) -> Vec<u64> {
-        let paginator = Paginator::new(&serde_json::from_value(config).unwrap(), "").unwrap();
-        let mut numbers = Vec::new();
-        let mut position = Some(paginator.first());
-        while let Some(at) = position {
-            let Position::Page(number) = at else { panic!("a page has a number") };
-            numbers.push(number);
-            let records = pages.get(numbers.len() - 1).copied().unwrap_or(0);
-            position = paginator.next(&at, &Page { body: &body, records });
-        }
-        numbers
+    /// The numbers of the pages that are asked for, where page n of `pages` has that many records.
+    fn requested(config: Value, body: Value, pages: &[u64]) -> Vec<u64> {
+        // An empty page at the end, after which some paginators stop.
+        let pages: Vec<_> = pages.iter().chain(&[0]).map(|records| (body.clone(), &[][..], *records)).collect();
+        let positions = chain(config, &pages).unwrap_or_else(|error| panic!("{error}"));
+        let number = |position| match position {
+            Position::Page(number) => number,
+            other => panic!("{other:?} is no page's number"),
+        };
+        positions.into_iter().map(number).collect()
     }
 
     #[test]
@@ -115,9 +131,33 @@ mod tests {
     }
 
     #[test]
+    fn the_maximum_is_the_largest_number_that_is_asked_for() {
+        let config = |base| json!({"type": "page_number", "base_page": base, "maximum_page": 2});
+        assert_eq!(requested(config(0), json!({}), &[1; 9]), [0, 1, 2]);
+        assert_eq!(requested(config(1), json!({"total": 9}), &[1; 9]), [1, 2]);
+        assert_eq!(requested(config(1), json!({"total": 1}), &[1; 9]), [1]);
+    }
+
+    #[test]
+    fn has_more_ends_the_chain() {
+        let config = json!({"type": "page_number", "has_more_path": "m", "stop_after_empty_page": false,
+            "total_path": null});
+        assert_eq!(requested(config.clone(), json!({"m": "F"}), &[0; 9]), [0]);
+        let error = chain(config, &[(json!({}), &[], 2)]).unwrap_err();
+        assert_eq!(error.message, "the response has no `has_more`, and nothing else ends the chain of pages");
+    }
+
+    #[test]
+    fn something_must_end_the_chain() {
+        let config = json!({"type": "page_number", "limit": 2, "stop_after_empty_page": false});
+        assert_eq!(paginator(config).err().unwrap(), ("/p".into(), "nothing ends the chain of pages".into()));
+    }
+
+    #[test]
     fn the_request_names_page_and_limit() {
-        let config = json!({"type": "page_number", "page_param": "p", "limit_param": "n", "limit": 5, "page": 3});
-        let paginator = Paginator::new(&serde_json::from_value(config).unwrap(), "").unwrap();
-        assert_eq!(paginator.query(&paginator.first()), [("p", "3".to_owned()), ("n", "5".to_owned())]);
+        let config = json!({"type": "page_number", "page_body_path": "p.n", "limit_param": "n", "limit": 5, "page": 3});
+        let made = paginator(config).ok().unwrap();
+        let (page, limit) = (Place::Body(vec!["p".into(), "n".into()]), Place::Query("n".into()));
+        assert_eq!(made.settings(&made.first()), [page.set(json!(3)), limit.set(json!(5))]);
     }
 }

@@ -1,5 +1,6 @@
 //! Binding of names: what fills each placeholder of an endpoint, and which resource is therefore the parent.
 
+use super::body::Body;
 use super::template::{self, Field, Part};
 use super::{NeededField, Resource};
 use crate::auth::CREDENTIAL_HEADER;
@@ -23,6 +24,7 @@ pub struct Bound {
     pub url: Vec<Part>,
     pub params: Vec<(String, Vec<Part>)>,
     pub headers: Vec<(String, Vec<Part>)>,
+    pub body: Option<Body>,
     /// Names that nothing binds, each with its place.
     pub unbound: Vec<(String, String)>,
 }
@@ -75,7 +77,11 @@ pub fn bind(
         check_header(name, value, &place)?;
         headers.push((name.to_lowercase(), names.bind(template::parse(value, &place)?, &place, Use::Header)?));
     }
-    Ok(Bound { url, params, headers, unbound: names.unbound })
+    let place = at("json");
+    let json = endpoint.json.as_ref();
+    let body =
+        json.map(|json| Body::object(json, &mut |text| names.bind(template::parse(text, &place)?, &place, Use::Body)));
+    Ok(Bound { url, params, headers, body: body.transpose()?, unbound: names.unbound })
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -83,6 +89,7 @@ enum Use {
     Path,
     Query,
     Header,
+    Body,
 }
 
 struct Names<'a> {

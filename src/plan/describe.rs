@@ -62,7 +62,7 @@ impl Plan {
             parent: resource.parent.and_then(name_of),
             primary_key: resource.primary_key.iter().map(|key| naming::path(key)).collect(),
             write_disposition: resource.write_disposition,
-            method: "GET".to_owned(),
+            method: resource.method.as_str().to_owned(),
             url: resource.shown_url(),
             selected: resource.selected,
             unbound: resource.unbound.iter().map(|(name, _)| name.clone()).collect(),

@@ -1,13 +1,14 @@
 //! The plan: what a configuration comes to for one run. Names are bound, parents are found, paths are compiled.
 
 mod bind;
+mod body;
 mod describe;
 mod request;
 pub mod template;
 
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::config::model::{self, WriteDisposition};
+use crate::config::model::{self, Method, WriteDisposition};
 use crate::error::{Error, Result};
 use crate::paginate::Paginator;
 use crate::retry::Retry;
@@ -59,13 +60,16 @@ pub struct Resource {
     pub needed: Vec<NeededField>,
     /// Path variables that nothing binds, each with its place.
     pub unbound: Vec<(String, String)>,
+    /// How it is asked.
+    pub method: Method,
+    body: Option<body::Body>,
     /// The whole URL, without the query parameters.
     url: Vec<Part>,
     params: Vec<(String, Vec<Part>)>,
     headers: Vec<(String, Vec<Part>)>,
     auth: Option<Auth>,
-    /// How its pages follow each other.
-    pub paginator: Paginator,
+    /// How its pages follow each other; found in the first response where absent.
+    pub paginator: Option<Paginator>,
     /// Where the records are in a response; found in the first response where absent.
     pub selector: Option<Selector>,
     /// Which failures are tried again.
@@ -89,7 +93,7 @@ impl Plan {
             bindings: object(source.bindings, "bindings").map_err(|error| vec![error])?,
         };
         let mut defects = Vec::new();
-        let mut warnings = Vec::new();
+        let mut warnings = config.warnings;
         let mut resources = Vec::new();
         for (index, resource) in config.resources.iter().enumerate() {
             let pointer = format!("/resources/{index}");
@@ -139,15 +143,14 @@ impl Resource {
         let endpoint = &config.endpoint;
         let at = |key: &str| format!("{pointer}/endpoint/{key}");
         let bound = bind::bind(client, endpoint, &pointer, given, warnings)?;
-        let (paginator, paginator_at) = match (&endpoint.paginator, &client.paginator) {
-            (Some(paginator), _) => (paginator, at("paginator")),
-            (None, Some(paginator)) => (paginator, "/client/paginator".to_owned()),
-            (None, None) => {
-                return Err(Error::config(&pointer, "no paginator is given").advice(
-                    "this version does not detect it; give `paginator: {type: page_number}` or `{type: single_page}`",
-                ));
-            }
+        let is_entity = endpoint.path.as_deref().is_some_and(names_entity);
+        let paginator = match (&endpoint.paginator, &client.paginator) {
+            (Some(paginator), _) => Paginator::new(paginator, &at("paginator"))?,
+            (None, _) if is_entity => Some(Paginator::SinglePage),
+            (None, Some(paginator)) => Paginator::new(paginator, "/client/paginator")?,
+            (None, None) => None,
         };
+        let selector = endpoint.data_selector.as_deref().or(is_entity.then_some("$"));
         let table = config.table_name.as_deref().unwrap_or(&config.name);
         Ok(Self {
             name: config.name.clone(),
@@ -160,16 +163,14 @@ impl Resource {
             children: Vec::new(),
             needed: Vec::new(),
             unbound: bound.unbound,
+            method: endpoint.method,
+            body: bound.body,
             url: bound.url,
             params: bound.params,
             headers: bound.headers,
             auth: endpoint.auth.clone().unwrap_or_else(|| client.auth.clone()),
-            paginator: Paginator::new(paginator, &paginator_at)?,
-            selector: endpoint
-                .data_selector
-                .as_ref()
-                .map(|path| Selector::parse(path, &at("data_selector")))
-                .transpose()?,
+            paginator,
+            selector: selector.map(|path| Selector::parse(path, &at("data_selector"))).transpose()?,
             retry: Retry::new(endpoint.error_handler.as_ref()),
             pointer,
         })
@@ -178,11 +179,19 @@ impl Resource {
     /// Every field of a parent's record that its requests use.
     fn fields(&self) -> impl Iterator<Item = &Field> {
         let texts = self.params.iter().chain(&self.headers).map(|(_, parts)| parts);
-        std::iter::once(&self.url).chain(texts).flatten().filter_map(|part| match part {
+        let of_body = self.body.iter().flat_map(body::Body::parts);
+        std::iter::once(&self.url).chain(texts).flatten().chain(of_body).filter_map(|part| match part {
             Part::Field(field) => Some(field),
             _ => None,
         })
     }
+}
+
+/// Whether the last segment of a path holds a placeholder: such an endpoint gives one record, in one page (reference,
+/// section 4.3).
+fn names_entity(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default().replace("{{", "").replace("}}", "");
+    path.trim_end_matches('/').rsplit('/').next().is_some_and(|segment| segment.contains('{'))
 }
 
 fn object(text: &str, what: &str) -> Result<Map<String, Value>> {

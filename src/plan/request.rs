@@ -1,11 +1,11 @@
 //! Making a request of a resource, for one parent record and one page.
 
 use super::template::{Field, Part};
-use super::{Resource, bind};
+use super::{Resource, bind, body};
 use crate::auth::Placement;
 use crate::error::{Error, Kind, Result};
-use crate::paginate::Position;
-use crate::request::Request;
+use crate::paginate::{Paginator, Place, Position, Setting};
+use crate::request::{Request, origin};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -14,10 +14,13 @@ use url::Url;
 /// The fields of parents' records that a chain of requests uses, by `resource.path`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Context(BTreeMap<String, String>);
+pub struct Context(BTreeMap<String, Value>);
 
 /// The name that requests carry, where the configuration gives no other.
 const USER_AGENT: &str = concat!("spile/", env!("CARGO_PKG_VERSION"));
+
+/// The configured headers that a link to another origin is followed with: any other one may hold a credential.
+const OPEN_HEADERS: [&str; 4] = ["accept", "accept-language", "content-type", "user-agent"];
 
 impl Resource {
     /// This context with the fields of a record of this resource. A field that is missing or null fails: a request with
@@ -26,7 +29,7 @@ impl Resource {
         let mut extended = context.clone();
         for needed in &self.needed {
             let value = needed.selector.first(record);
-            let Some(text) = value.and_then(bind::scalar) else {
+            let Some(value) = value.filter(|value| bind::scalar(value).is_some()) else {
                 let found = match value {
                     None => "is missing from",
                     Some(Value::Null) => "is null in",
@@ -41,29 +44,46 @@ impl Resource {
                     .of(&self.name)
                     .advice(format!("the record has the keys {}", keys.join(", "))));
             };
-            extended.0.insert(needed.field.to_string(), text);
+            extended.0.insert(needed.field.to_string(), value.clone());
         }
         Ok(extended)
     }
 
-    /// The request for a page.
-    pub fn request(&self, context: &Context, position: &Position) -> Result<Request> {
-        let mut url = Url::parse(&self.render(&self.url, context, true)?)
+    /// The request for a page. `detected` is the paginator of a chain where the configuration has none.
+    pub fn request(&self, context: &Context, position: &Position, detected: Option<&Paginator>) -> Result<Request> {
+        let own = Url::parse(&self.render(&self.url, context, true)?)
             .map_err(|error| Error::config(&self.pointer, format!("the URL is not valid: {error}")).of(&self.name))?;
-        let paging = self.paginator.query(position);
+        let mut url = match position {
+            // It was made from a URL.
+            Position::Link(link) => Url::parse(link).map_err(|error| {
+                Error::new(Kind::Internal, format!("the link is not valid: {error}")).of(&self.name)
+            })?,
+            _ => own.clone(),
+        };
+        let is_own = origin(&url) == origin(&own);
+        let settings =
+            self.paginator.as_ref().or(detected).map_or_else(Vec::new, |paginator| paginator.settings(position));
+        let mut paging: Vec<(&str, String)> = Vec::new();
+        for setting in &settings {
+            if let Place::Query(name) = setting.place {
+                paging.push((name, bind::scalar(&setting.value).unwrap_or_default()));
+            }
+        }
         let paged = |name: &str| paging.iter().any(|(paged, _)| *paged == name);
         // Parameters that stand in the path are sent too, unless the paginator sets them.
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in url.query_pairs().filter(|(name, _)| !paged(name)) {
             pairs.push((name.into_owned(), value.into_owned()));
         }
-        for (name, parts) in self.params.iter().filter(|(name, _)| !paged(name)) {
+        // A link has all the parameters that it needs.
+        let params = if matches!(position, Position::Link(_)) { &[] } else { self.params.as_slice() };
+        for (name, parts) in params.iter().filter(|(name, _)| !paged(name)) {
             pairs.push((name.clone(), self.render(parts, context, false)?));
         }
         pairs.extend(paging.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
 
         let mut headers = Vec::with_capacity(self.headers.len() + 3);
-        for (name, parts) in &self.headers {
+        for (name, parts) in self.headers.iter().filter(|(name, _)| is_own || OPEN_HEADERS.contains(&name.as_str())) {
             headers.push((name.clone(), self.render(parts, context, false)?));
         }
         let mut set = |name: &str, value: String, keep: bool| match headers.iter_mut().find(|(other, _)| other == name)
@@ -74,8 +94,16 @@ impl Resource {
         };
         set("accept", "*/*".to_owned(), true);
         set("user-agent", USER_AGENT.to_owned(), true);
+        let body = self.body(context, &settings)?;
+        if body.is_some() {
+            set("content-type", "application/json".to_owned(), true);
+        }
 
-        match self.placement()? {
+        // No other origin is shown the credential.
+        let placement = self.placement()?.filter(|_| is_own);
+        // A link is followed as it is written, its order and its escapes too, where nothing has to be put into it.
+        let is_written = matches!(position, Position::Link(_)) && !matches!(placement, Some(Placement::Query(..)));
+        match placement {
             Some(Placement::Header(name, value)) => set(&name.to_lowercase(), value, false),
             Some(Placement::Cookie(name, value)) => set("cookie", format!("{name}={value}"), false),
             Some(Placement::Query(name, value)) => {
@@ -84,11 +112,32 @@ impl Resource {
             }
             None => {}
         }
-        url.set_query(None);
-        if !pairs.is_empty() {
-            url.query_pairs_mut().extend_pairs(pairs);
+        if !is_written {
+            url.set_query(None);
+            if !pairs.is_empty() {
+                url.query_pairs_mut().extend_pairs(pairs);
+            }
         }
-        Ok(Request { url, headers })
+        Ok(Request { method: self.method, url, headers, body: body.map(|body| body.to_string().into_bytes()) })
+    }
+
+    /// The JSON body, if the request has one.
+    fn body(&self, context: &Context, settings: &[Setting<'_>]) -> Result<Option<Value>> {
+        let text = |parts: &[Part]| self.render(parts, context, false);
+        let value = |part: &Part| match part {
+            Part::Field(field) => self.kept(field, context).cloned(),
+            part => text(std::slice::from_ref(part)).map(Value::String),
+        };
+        let mut body = self.body.as_ref().map(|body| body.render(&text, &value)).transpose()?;
+        for setting in settings {
+            if let Place::Body(path) = setting.place
+                && !body::set(body.get_or_insert(Value::Null), path, setting.value.clone())
+            {
+                let message = format!("the body has something else than an object on the way to `{}`", path.join("."));
+                return Err(Error::config(format!("{}/endpoint/json", self.pointer), message).of(&self.name));
+            }
+        }
+        Ok(body)
     }
 
     /// Where the credential goes, if one is used. Fails where a slot has no value on this side.
@@ -117,15 +166,117 @@ impl Resource {
     }
 
     fn field(&self, field: &Field, context: &Context, in_path: bool) -> Result<String> {
-        let value = context
-            .0
-            .get(&field.to_string())
-            .ok_or_else(|| Error::new(Kind::Internal, format!("the value of `{field}` was not kept")).of(&self.name))?;
+        let text = bind::scalar(self.kept(field, context)?).unwrap_or_default();
         if !in_path {
-            return Ok(value.clone());
+            return Ok(text);
         }
         // The value came from the API, so the fault is not the configuration's.
-        bind::segment(value, &field.to_string(), "")
+        bind::segment(&text, &field.to_string(), "")
             .map_err(|error| Error::new(Kind::Upstream, error.message).of(&self.name))
+    }
+
+    /// The value of a parent's field.
+    fn kept<'c>(&self, field: &Field, context: &'c Context) -> Result<&'c Value> {
+        context
+            .0
+            .get(&field.to_string())
+            .ok_or_else(|| Error::new(Kind::Internal, format!("the value of `{field}` was not kept")).of(&self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::paginate::Position;
+    use crate::plan::{Context, Plan, Source};
+    use crate::request::Method;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_body_is_filled_and_keeps_the_types_of_its_values() {
+        let config = json!({
+            "client": {"base_url": "http://h.example", "paginator": {"type": "single_page"}},
+            "resource_defaults": {"endpoint": {"json": {"lang": "en"}}},
+            "resources": [
+                {"name": "a", "endpoint": {"json": null}},
+                {"name": "b", "endpoint": {"method": "post", "path": "search", "json": {
+                    "id": "{resources.a.id}", "text": "a {resources.a.id}", "{q}": ["{resources.a.ok}", 1.50, null],
+                    "{{x}}": {"n": {}}}}}
+            ]
+        });
+        let (config, params) = (config.to_string(), r#"{"q": "w"}"#);
+        let plan = Plan::new(&Source { config: &config, params, bindings: "{}" }).unwrap_or_else(|e| panic!("{e:?}"));
+        let (a, b) = (&plan.resources[0], &plan.resources[1]);
+        assert_eq!((b.parent, b.method), (Some(0), Method::Post));
+        let context = a.extend(&Context::default(), &json!({"id": 7, "ok": true})).unwrap();
+        let request = b.request(&context, &Position::First, None).unwrap();
+        assert!(request.headers.contains(&("content-type".to_owned(), "application/json".to_owned())));
+        let body: Value = serde_json::from_slice(&request.body.unwrap()).unwrap();
+        assert_eq!(body, json!({"id": 7, "text": "a 7", "w": [true, 1.50, null], "{x}": {"n": {}}, "lang": "en"}));
+        let request = a.request(&Context::default(), &Position::First, None).unwrap();
+        assert_eq!((request.method, request.body), (Method::Get, None));
+    }
+
+    fn plan(config: Value) -> Plan {
+        let source = Source { config: &config.to_string(), params: "{}", bindings: "{}" };
+        Plan::new(&source).unwrap_or_else(|errors| panic!("{errors:?}"))
+    }
+
+    fn link(url: &str) -> Position {
+        Position::Link(url.to_owned())
+    }
+
+    #[test]
+    fn a_link_takes_the_place_of_url_and_parameters_but_not_of_method_body_and_headers() {
+        let plan = plan(json!({
+            "client": {"base_url": "http://h.example", "headers": {"x-team": "t", "accept": "application/json"},
+                "paginator": "json_link", "auth": {"type": "api_key", "name": "k", "api_key": "zz", "location": "query"}},
+            "resources": [{"name": "a", "endpoint": {"method": "POST", "json": {"q": 1}, "params": {"lang": "en"}}}]
+        }));
+        let of = |position| plan.resources[0].request(&Context::default(), &position, None).unwrap();
+        let first = of(Position::First);
+        assert_eq!(first.url.as_str(), "http://h.example/a?lang=en&k=zz");
+        // Reference, worked example 2; the key is not sent twice.
+        for url in ["http://h.example/b?tok=2", "http://h.example/b?tok=2&k=old"] {
+            let followed = of(link(url));
+            assert_eq!(followed.url.as_str(), "http://h.example/b?tok=2&k=zz");
+            let rest = (followed.method, followed.body, followed.headers);
+            assert_eq!(rest, (first.method, first.body.clone(), first.headers.clone()));
+        }
+    }
+
+    #[test]
+    fn a_link_to_another_origin_carries_no_credential() {
+        for auth in
+            [json!({"type": "bearer", "token": "zz"}), json!({"type": "brokered", "credential": "/client/auth"})]
+        {
+            let plan = plan(json!({
+                "client": {"base_url": "http://h.example", "auth": auth, "headers": {"x-key": "zz", "accept": "a/b"}},
+                "resources": [{"name": "a", "endpoint": {"paginator": {"type": "json_response"}}}]
+            }));
+            assert_eq!(plan.warnings[0].pointer.as_deref(), Some("/resources/0/endpoint/paginator"));
+            assert_eq!(plan.warnings[0].advice.as_deref(), Some("write `json_link`"));
+            let names = |url: &str| {
+                let request = plan.resources[0].request(&Context::default(), &link(url), None).unwrap();
+                request.headers.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+            };
+            assert_eq!(names("http://h.example/?p=2").len(), 4);
+            let written = "http://h.example/?$skip=2&b=%2f%20&flag";
+            let followed = plan.resources[0].request(&Context::default(), &link(written), None).unwrap();
+            assert_eq!(followed.url.as_str(), written);
+            for other in ["https://h.example/", "http://h.example:81/", "http://evil.example/"] {
+                assert_eq!(names(other), ["accept", "user-agent"], "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_set_in_the_body() {
+        let plan = plan(json!({
+            "client": {"base_url": "http://h.example"},
+            "resources": [{"name": "a", "endpoint": {"json": {"q": "x"},
+                "paginator": {"type": "cursor", "cursor_path": "cur", "cursor_body_path": "page.after"}}}]
+        }));
+        let request = plan.resources[0].request(&Context::default(), &Position::Cursor(json!("c1")), None).unwrap();
+        assert_eq!(request.body.unwrap(), br#"{"q":"x","page":{"after":"c1"}}"#);
     }
 }

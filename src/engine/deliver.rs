@@ -1,0 +1,125 @@
+//! Delivery: shapes the records of pages that are here, depth first, into a batch.
+
+use super::Reader;
+use super::chain::{Chain, Fetch, Next};
+use super::transport::Transport;
+use crate::error::{Error, Result};
+use crate::shape::{Target, identity};
+use serde_json::Value;
+
+/// How far a delivery came.
+pub enum Delivery {
+    /// The chain is at its end.
+    Complete,
+    /// The next page is not here yet.
+    Blocked,
+    /// The batch is full.
+    Full,
+    /// The next page cannot be had.
+    Failed(Box<Error>),
+}
+
+/// What a batch may still take.
+pub struct Room {
+    pub rows: usize,
+    pub bytes: usize,
+    pub taken: usize,
+}
+
+impl Room {
+    fn is_full(&self) -> bool {
+        self.taken > 0 && (self.rows == 0 || self.bytes == 0)
+    }
+}
+
+impl<T: Transport> Reader<T> {
+    /// Shapes what is here, in the order of delivery, until the batch is full or a page is missing.
+    pub(super) fn deliver(&mut self, room: &mut Room) -> Result<Delivery> {
+        let mut roots = std::mem::take(&mut self.roots);
+        let mut outcome = Ok(Delivery::Complete);
+        while let Some(chain) = roots.front_mut() {
+            outcome = self.deliver_chain(chain, room);
+            if !matches!(outcome, Ok(Delivery::Complete)) {
+                break;
+            }
+            roots.pop_front();
+        }
+        self.roots = roots;
+        outcome
+    }
+
+    fn deliver_chain(&mut self, chain: &mut Chain, room: &mut Room) -> Result<Delivery> {
+        loop {
+            let Some(page) = chain.pages.front_mut() else {
+                return Ok(if chain.next == Next::End { Delivery::Complete } else { Delivery::Blocked });
+            };
+            match std::mem::replace(&mut page.fetch, Fetch::Delivered) {
+                Fetch::Delivered => {}
+                Fetch::Ready { records, size } => {
+                    let done = self.deliver_records(chain.resource, &records, &mut page.delivered, room)?;
+                    if !done {
+                        page.fetch = Fetch::Ready { records, size };
+                        return Ok(Delivery::Full);
+                    }
+                    self.moved = true;
+                }
+                Fetch::Failed(error) => {
+                    page.fetch = Fetch::Failed(error.clone());
+                    return Ok(Delivery::Failed(error));
+                }
+                pending => {
+                    page.fetch = pending;
+                    return Ok(Delivery::Blocked);
+                }
+            }
+            while let Some(child) = page.children.front_mut() {
+                match self.deliver_chain(child, room)? {
+                    Delivery::Complete => page.children.pop_front(),
+                    other => return Ok(other),
+                };
+            }
+            if let Some(page) = chain.pages.pop_front() {
+                chain.before = page.digest;
+                chain.passed += 1;
+            }
+        }
+    }
+
+    /// Whether all records of the page are delivered now.
+    fn deliver_records(
+        &mut self,
+        index: usize,
+        records: &[Value],
+        delivered: &mut usize,
+        room: &mut Room,
+    ) -> Result<bool> {
+        if !self.selected.get(index).copied().unwrap_or(false) {
+            *delivered = records.len();
+            return Ok(true);
+        }
+        let Some(resource) = self.plan.resources.get(index) else { return Ok(true) };
+        let target = Target {
+            resource: &resource.name,
+            table: &resource.table,
+            max_nesting: resource.max_nesting,
+            write_disposition: resource.write_disposition,
+        };
+        let rest = records.get(*delivered..).unwrap_or_default();
+        let random = self.transport.random(rest.len().min(room.rows) * identity::BYTES);
+        let mut ids = random.chunks_exact(identity::BYTES);
+        for record in rest {
+            if room.is_full() {
+                return Ok(false);
+            }
+            let bytes = self.shaper.add(&target, record, ids.next().unwrap_or_default())?;
+            room.taken += 1;
+            room.rows = room.rows.saturating_sub(1);
+            room.bytes = room.bytes.saturating_sub(bytes);
+            *delivered += 1;
+            if let Some(counts) = self.counts.get_mut(index) {
+                counts.rows += 1;
+            }
+        }
+        Ok(true)
+    }
+}

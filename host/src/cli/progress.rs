@@ -17,6 +17,8 @@ pub struct Progress {
     form: Form,
     /// The counts that were told last, in the order of the configuration.
     last: Vec<ResourceCounts>,
+    /// How often each resource has waited.
+    waits: BTreeMap<String, u64>,
 }
 
 enum Form {
@@ -36,7 +38,7 @@ impl Progress {
         } else {
             Form::Plain { printed: started }
         };
-        Self { started, form, last: Vec::new() }
+        Self { started, form, last: Vec::new(), waits: BTreeMap::new() }
     }
 
     /// Takes in what a run tells.
@@ -49,6 +51,7 @@ impl Progress {
             }
             Event::Counts(counts) => self.counts(counts),
             Event::Wait { resource, reason, wait } => {
+                *self.waits.entry((*resource).to_owned()).or_default() += 1;
                 self.line(&format!("{resource} waits {:.1} s: {reason}", wait.as_secs_f64()));
             }
             Event::Publishing => {
@@ -69,7 +72,7 @@ impl Progress {
                         let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
                         all.add(ProgressBar::new_spinner().with_style(style))
                     });
-                    bar.set_message(line(counts, elapsed));
+                    bar.set_message(line(counts, &self.waits, elapsed));
                     bar.tick();
                 }
             }
@@ -85,7 +88,8 @@ impl Progress {
     fn plain_lines(&self) {
         if let Form::Plain { .. } = self.form {
             let elapsed = self.started.elapsed();
-            self.last.iter().filter(|counts| counts.requests > 0).for_each(|counts| eprintln(&line(counts, elapsed)));
+            let asked = self.last.iter().filter(|counts| counts.requests > 0);
+            asked.for_each(|counts| eprintln(&line(counts, &self.waits, elapsed)));
         }
     }
 
@@ -107,12 +111,17 @@ impl Progress {
     }
 }
 
-/// Requests, pages, rows and rows per second of one resource.
-fn line(counts: &ResourceCounts, elapsed: Duration) -> String {
+/// Requests, pages, rows, rows per second and waits of one resource.
+fn line(counts: &ResourceCounts, waits: &BTreeMap<String, u64>, elapsed: Duration) -> String {
     let rate = counts.rows as f64 / elapsed.as_secs_f64().max(0.001);
     let retries = if counts.retries > 0 { format!(" ({} of them again)", counts.retries) } else { String::new() };
+    let waits = match waits.get(&counts.resource) {
+        Some(1) => " 1 wait".to_owned(),
+        Some(waits) => format!(" {waits} waits"),
+        None => String::new(),
+    };
     format!(
-        "{:<20} {:>7} requests{retries} {:>7} pages {:>9} rows {rate:>9.0} rows/s",
+        "{:<20} {:>7} requests{retries} {:>7} pages {:>9} rows {rate:>9.0} rows/s{waits}",
         counts.resource, counts.requests, counts.pages, counts.rows
     )
 }

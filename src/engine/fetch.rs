@@ -87,6 +87,8 @@ impl<T: Transport> Reader<T> {
             let Some(page) = chain.pages.get_mut(nth) else { return ControlFlow::Break(()) };
             match &page.fetch {
                 Fetch::Ready { size, .. } => ahead.bytes = ahead.bytes.saturating_sub(*size),
+                // Most likely as large as the last one; else all that is in flight would come on top of what is kept.
+                Fetch::InFlight { .. } => ahead.bytes = ahead.bytes.saturating_sub(self.last_size),
                 Fetch::Failed(_) => return ControlFlow::Break(()),
                 _ => {}
             }
@@ -301,7 +303,8 @@ impl<T: Transport> Reader<T> {
             page.keep_parents(&self.plan, index, &chain.context, &records)?;
             page.open_children(&self.plan, &children, None);
         }
-        page.fetch = Fetch::Ready { records, size: response.body.len() };
+        self.last_size = response.body.len();
+        page.fetch = Fetch::Ready { records, size: self.last_size };
         if capped {
             let place = format!("{}/endpoint/paginator/limit", resource.pointer);
             let message = "the API gives pages with fewer records than `limit` though more follow";

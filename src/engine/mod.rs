@@ -66,6 +66,8 @@ pub struct Reader<T> {
     window: usize,
     last_id: RequestId,
     in_flight: usize,
+    /// Bytes of the response that arrived last.
+    last_size: usize,
     arrived: BTreeMap<RequestId, Result<Response, Failure>>,
     /// Requests in flight whose responses nothing needs any more.
     abandoned: BTreeSet<RequestId>,
@@ -111,6 +113,7 @@ impl<T: Transport> Reader<T> {
             window: request.window.clamp(1, LARGEST_WINDOW) as usize,
             last_id: 0,
             in_flight: 0,
+            last_size: 0,
             arrived: BTreeMap::new(),
             abandoned: BTreeSet::new(),
             warnings: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mock_api::{Collection, Options};
+use mock_api::Options;
 
 use crate::{
     program::Call,
@@ -213,8 +213,10 @@ fn a_selector_that_matches_nothing_is_told() {
 #[test]
 fn an_id_that_the_api_does_not_know_is_a_source_error() {
     let setting = Setting::new(Options::default());
-    let call = setting.call("run", SHIPPED).with(["--param", "user_id=nobody"]);
-    call.outcome().ended_with(4).says(&["applications", "404", "/v2/users/nobody/apps"]);
+    // Regression: the URL was broken into lines of a hundred characters.
+    let user = "nobody-".repeat(20);
+    let call = setting.call("run", SHIPPED).with(["--param", &format!("user_id={user}")]);
+    let url = format!("{}/v2/users/{user}/apps?page=1&per_page=20\n", setting.api.base_url());
+    call.outcome().ended_with(4).says(&["applications", "404", &url]);
     assert_eq!(setting.api.stats().total, 1);
-    assert!(!setting.api.paths(Collection::Applications).is_empty());
 }

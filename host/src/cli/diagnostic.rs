@@ -88,9 +88,10 @@ pub fn warn_in_file(warnings: &[Error]) {
 }
 
 fn show(error: &Error, severity: Severity) {
-    let theme =
-        if std::io::stderr().is_terminal() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
+    let terminal = std::io::stderr().is_terminal();
+    let theme = if terminal { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    // In a log a URL stays in one piece, for who searches it.
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_wrap_lines(terminal);
     let mut text = String::new();
     match handler.render_report(&mut text, &Shown::new(error, severity)) {
         Ok(()) => eprintln(text.trim_end()),

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 use spile_connector::auth::{Auth, Placement, SecretText};
+use spile_connector::config::auth_places;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
@@ -28,12 +29,8 @@ impl Withheld {
     /// by which the connector says which credential a request needs. An object that is not understood is an error: it is
     /// not handed on, because nobody knows what is in it.
     pub fn take(source: &mut Value) -> Result<Self> {
-        let resources = source.get("resources").and_then(Value::as_array).map_or(0, Vec::len);
-        let pointers = ["/client/auth".to_owned(), "/resource_defaults/endpoint/auth".to_owned()]
-            .into_iter()
-            .chain((0..resources).map(|index| format!("/resources/{index}/endpoint/auth")));
         let mut by_pointer = BTreeMap::new();
-        for pointer in pointers {
+        for pointer in auth_places(source) {
             match source.pointer_mut(&pointer) {
                 None | Some(Value::Null) => {}
                 Some(place) => {

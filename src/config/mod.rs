@@ -24,9 +24,13 @@ pub struct Config {
     pub warnings: Vec<Error>,
 }
 
-/// The JSON Schema (2020-12) of the configuration.
+/// The JSON Schema (2020-12) of the configuration, generated from the model's types. It stands in a file, which a test holds to
+/// the types, so that the component need not carry its generator.
+pub const SCHEMA: &str = include_str!("schema.json");
+
+/// The JSON Schema of the configuration, read.
 pub fn schema() -> Value {
-    schemars::schema_for!(Source).to_value()
+    serde_json::from_str(SCHEMA).unwrap_or_default()
 }
 
 /// JSON pointers of the places where the dialect has an `auth` object. One without `type` is a bearer token.
@@ -126,6 +130,17 @@ fn typed<T: serde::de::DeserializeOwned>(value: Value, pointer: &str) -> Result<
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_schema_in_the_file_is_the_one_of_the_types() {
+        let generated = schemars::schema_for!(Source).to_value();
+        if std::env::var_os("BLESS").is_some() {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/schema.json");
+            std::fs::write(file, format!("{generated:#}\n")).unwrap();
+        } else {
+            assert!(generated == schema(), "run the tests of `config` with BLESS=1 to write the schema anew");
+        }
+    }
 
     /// Pointer and message of every defect of a paginator at each of the three levels.
     fn defects(paginator: &Value) -> Vec<(String, String)> {

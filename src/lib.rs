@@ -14,6 +14,7 @@ pub mod auth;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod expression;
 pub mod paginate;
 pub mod plan;
 pub mod request;

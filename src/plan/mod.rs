@@ -146,7 +146,7 @@ impl Resource {
         let is_entity = endpoint.path.as_deref().is_some_and(names_entity);
         let paginator = match (&endpoint.paginator, &client.paginator) {
             (Some(paginator), _) => Paginator::new(paginator, &at("paginator"))?,
-            (None, _) if is_entity => Some(Paginator::SinglePage),
+            (None, _) if is_entity => Some(Paginator::single_page()),
             (None, Some(paginator)) => Paginator::new(paginator, "/client/paginator")?,
             (None, None) => None,
         };

@@ -21,6 +21,7 @@ pub mod request;
 pub mod retry;
 pub mod select;
 pub mod shape;
+pub mod slot;
 
 #[cfg(target_family = "wasm")]
 mod edge;

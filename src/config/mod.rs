@@ -11,6 +11,7 @@ mod validate;
 pub use validate::{nearest, validate};
 
 use crate::error::{Error, Kind, Result};
+use crate::slot;
 use model::{Client, Resource, Source};
 use serde_json::Value;
 
@@ -37,6 +38,39 @@ pub fn schema() -> Value {
 pub fn auth_places(document: &Value) -> Vec<String> {
     let of_endpoints = endpoints(document).into_iter().map(|pointer| format!("{pointer}/auth"));
     std::iter::once("/client/auth".to_owned()).chain(of_endpoints).collect()
+}
+
+/// JSON pointers of the places, outside `auth`, where `{secret: name}` stands for a text, each with the name.
+pub fn slot_places(document: &Value) -> Vec<(String, String)> {
+    let mut places = Vec::new();
+    let keys = ["headers", "params", "json", "data"];
+    let of_endpoints = endpoints(document).into_iter().flat_map(|at| keys.map(|key| format!("{at}/{key}")));
+    for pointer in std::iter::once("/client/headers".to_owned()).chain(of_endpoints) {
+        if let Some(value) = document.pointer(&pointer) {
+            // Headers, parameters or a body as a whole are no text, so `{secret: name}` there is one of that name.
+            collect_slots(value, &pointer, true, &mut places);
+        }
+    }
+    places
+}
+
+fn collect_slots(value: &Value, pointer: &str, is_whole: bool, places: &mut Vec<(String, String)>) {
+    if let Some(name) = slot::name_of(value).filter(|_| !is_whole) {
+        return places.push((pointer.to_owned(), name.to_owned()));
+    }
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                collect_slots(value, &format!("{pointer}/{}", validate::escape(key)), false, places);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                collect_slots(value, &format!("{pointer}/{index}"), false, places);
+            }
+        }
+        _ => {}
+    }
 }
 
 impl Config {
@@ -130,6 +164,25 @@ fn typed<T: serde::de::DeserializeOwned>(value: Value, pointer: &str) -> Result<
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn slots_are_found_wherever_a_text_may_stand() {
+        let slot = |name: &str| json!({"secret": name});
+        let document = json!({
+            "client": {"base_url": "b", "auth": slot("auth"), "headers": {"secret": "a header", "x~/y": slot("a")}},
+            "resource_defaults": {"endpoint": {"params": {"p": slot("b"), "l": [1, slot("c")]}}},
+            "resources": ["r", {"name": "s", "endpoint": {"json": {"secret": "a body", "d": [{"e": slot("d")}]}}},
+                {"name": "t", "endpoint": {"json": slot("a whole body"), "data": {"f": slot("e")}}}],
+        });
+        let expected = [
+            ("/client/headers/x~0~1y", "a"),
+            ("/resource_defaults/endpoint/params/p", "b"),
+            ("/resource_defaults/endpoint/params/l/1", "c"),
+            ("/resources/1/endpoint/json/d/0/e", "d"),
+            ("/resources/2/endpoint/data/f", "e"),
+        ];
+        assert_eq!(slot_places(&document), expected.map(|(place, name)| (place.to_owned(), name.to_owned())));
+    }
 
     #[test]
     fn the_schema_in_the_file_is_the_one_of_the_types() {

@@ -4,7 +4,7 @@
 //! a person sees come from `validate`, with a place for each, and never from serde.
 
 pub use super::paginator::*;
-use crate::auth::Auth;
+use crate::auth::{Auth, SecretText};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -33,7 +33,7 @@ pub struct Client {
     pub base_url: String,
     /// Headers sent with every request.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, SecretText>,
     /// How requests are signed.
     pub auth: Option<Auth>,
     /// How pages follow each other where an endpoint does not say.
@@ -115,14 +115,15 @@ pub struct Endpoint {
     #[serde(default)]
     pub method: Method,
     /// Query parameters; one whose name occurs as `{name}` in the path fills it instead. Null leaves a parameter out, a list
-    /// repeats it.
+    /// repeats it, `{secret: name}` sends a secret.
     #[serde(default)]
     pub params: Map<String, Value>,
     /// A JSON body. Texts and keys may hold placeholders; a text that is exactly one placeholder keeps the type of its value.
+    /// `{secret: name}` within it stands for a secret.
     pub json: Option<Map<String, Value>>,
     /// Headers of this endpoint, over those of the client.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, SecretText>,
     /// How requests are signed; null for not at all.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<Auth>")]

@@ -176,11 +176,16 @@ impl Resource {
         })
     }
 
-    /// Every field of a parent's record that its requests use.
-    fn fields(&self) -> impl Iterator<Item = &Field> {
+    /// Every part of the texts of its requests.
+    fn parts(&self) -> impl Iterator<Item = &Part> {
         let texts = self.params.iter().chain(&self.headers).map(|(_, parts)| parts);
         let of_body = self.body.iter().flat_map(body::Body::parts);
-        std::iter::once(&self.url).chain(texts).flatten().chain(of_body).filter_map(|part| match part {
+        std::iter::once(&self.url).chain(texts).flatten().chain(of_body)
+    }
+
+    /// Every field of a parent's record that its requests use.
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.parts().filter_map(|part| match part {
             Part::Field(field) => Some(field),
             _ => None,
         })

@@ -212,6 +212,8 @@ fn fixed_origin(url: &[Part], absolute: bool, place: &str) -> Result<()> {
                 .advice("use `auth: {type: http_basic}`"))
         }
         Ok(_) => Ok(()),
+        Err(error) if !start.is_ascii() => Err(Error::config(place, format!("not a URL: {error}"))
+            .advice("write a host with other letters than those of ASCII in its ASCII form, `xn--…`")),
         Err(error) => Err(Error::config(place, format!("not a URL: {error}"))),
     }
 }

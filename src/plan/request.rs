@@ -302,6 +302,22 @@ mod tests {
     }
 
     #[test]
+    fn a_host_in_other_letters_is_refused() {
+        // The first letter is Cyrillic.
+        for (base, is_good) in [("https://аpple.example", false), ("https://xn--bcher-kva.example/ü", true)] {
+            let config = json!({"client": {"base_url": base}, "resources": ["a"]}).to_string();
+            match Plan::new(&Source { config: &config, params: "{}", bindings: "{}" }) {
+                Ok(_) => assert!(is_good, "{base}"),
+                Err(errors) => {
+                    assert!(!is_good, "{base}: {errors:?}");
+                    assert_eq!(errors[0].pointer.as_deref(), Some("/client/base_url"));
+                    assert!(errors[0].advice.as_deref().is_some_and(|advice| advice.contains("xn--")), "{errors:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_cursor_is_set_in_the_body() {
         let plan = plan(json!({
             "client": {"base_url": "http://h.example"},

@@ -93,7 +93,7 @@ mod tests {
         for (text, shown) in [
             ("https://api.example.com", "https://api.example.com:443"),
             ("HTTP://API.Example.com/", "http://api.example.com:80"),
-            ("http://bücher.example:8080", "http://xn--bcher-kva.example:8080"),
+            ("http://XN--bcher-kva.example:8080", "http://xn--bcher-kva.example:8080"),
             ("http://[::1]:8080", "http://[::1]:8080"),
             // The forms of an IPv4 address that browsers and libc know.
             ("http://127.1", "http://127.0.0.1:80"),
@@ -129,6 +129,8 @@ mod tests {
             "http://example.com?query",
             "http://example.com#fragment",
             "http://exa mple.com",
+            // A look-alike: the first letter is Cyrillic. Such a host is written in its ASCII form.
+            "http://аpple.example",
         ] {
             assert_eq!(text.parse::<Origin>().unwrap_err().class, Class::Config, "{text:?}");
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mock_api::{Collection, Options};
 
 use crate::{
-    program::Summary,
+    program::{Call, Summary},
     setting::{AS_GIVEN, SHIPPED, Setting},
     tables::Tables,
 };
@@ -51,17 +51,37 @@ fn the_connector_loads_as_it_was_given() {
     let full = |records: u64, size: u64| records.div_ceil(size);
     let pages: u64 = Collection::ALL
         .into_iter()
-        .zip(paths)
+        .zip(&paths)
         .map(|(collection, paths)| {
             let size = match collection {
                 Collection::Datasets | Collection::Models | Collection::ModelVersions | Collection::Workflows => 100,
                 _ => 20,
             };
-            paths * (full(collection.count(&options()), size) + 1)
+            *paths * (full(collection.count(&options()), size) + 1)
         })
         .sum();
     assert_eq!(summary.of_all("pages"), pages);
+    // Of a chain whose length is not known one page may be asked for beyond its end.
+    let chains: u64 = paths.iter().sum();
+    let total = setting.api.stats().total;
+    assert!((pages..=pages + chains).contains(&total), "{total} requests for {pages} pages");
+
+    // With a window of one no page is asked for before the one before it is here.
+    setting.api.reset_stats();
+    let file = setting.folder().join("ai-platform.json");
+    setting.run_bound(file).with(["--window", "1"]).succeeds();
     assert_eq!(setting.api.stats().total, pages);
+}
+
+#[test]
+fn an_imported_python_file_loads_the_same() {
+    let setting = Setting::new(options());
+    let imported = setting.folder().join("imported.yaml");
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/import/cases/ai_platform/source.py");
+    Call::new(setting.folder(), &["import", python, "--output"]).with([&imported]).succeeds();
+    let summary = setting.run_bound(&imported).succeeds().summary();
+    check(&summary, &setting);
+    setting.tables().assert_equal(&Tables::of_api(&setting.api));
 }
 
 #[test]

@@ -4,15 +4,25 @@
 //! text ─► document ─► validate (schema of the model) ─► merge defaults ─► model
 //! ```
 
+mod check;
 mod defaults;
+mod extract;
+mod hints;
+mod later;
 pub mod model;
 mod paginator;
+mod repair;
+mod spelling;
 mod validate;
 pub use validate::{nearest, validate};
 
 use crate::error::{Error, Kind, Result};
 use model::{Client, Resource, Source};
 use serde_json::Value;
+use spelling::Spelling;
+
+/// How many defects of a document are told at most.
+const MOST_DEFECTS: usize = 100;
 
 /// A configuration that fits the dialect.
 pub struct Config {
@@ -20,52 +30,139 @@ pub struct Config {
     pub client: Client,
     /// The resources, defaults merged in, in the order of the document.
     pub resources: Vec<Resource>,
-    /// Spellings that work but are the older ones.
+    /// Spellings that work but are the older ones, and keys that have no effect.
     pub warnings: Vec<Error>,
 }
 
 /// The JSON Schema (2020-12) of the configuration.
 pub fn schema() -> Value {
-    schemars::schema_for!(Source).to_value()
+    let mut schema = schemars::schema_for!(Source).to_value();
+    if let Some(Value::Object(definitions)) = schema.get_mut("$defs")
+        && let Some(mut defaults) = definitions.get("Resource").cloned()
+    {
+        let remove = |place: Option<&mut Value>| match place {
+            Some(Value::Object(keys)) => drop(keys.remove("name")),
+            Some(Value::Array(keys)) => keys.retain(|key| key != "name"),
+            _ => {}
+        };
+        remove(defaults.get_mut("properties"));
+        remove(defaults.get_mut("required"));
+        if let Some(endpoint) = defaults.pointer_mut("/properties/endpoint") {
+            *endpoint = serde_json::json!({"anyOf": [{"$ref": "#/$defs/Endpoint"}, {"type": "null"}],
+                "description": "Fields merged into every endpoint that does not have them."});
+        }
+        definitions.insert(model::DEFAULTS.to_owned(), defaults);
+    }
+    schema
 }
 
-/// JSON pointers of the places where the dialect has an `auth` object. One without `type` is a bearer token.
+/// JSON pointers of the places where the dialect has an `auth` object.
 pub fn auth_places(document: &Value) -> Vec<String> {
     let of_endpoints = endpoints(document).into_iter().map(|pointer| format!("{pointer}/auth"));
     std::iter::once("/client/auth".to_owned()).chain(of_endpoints).collect()
 }
 
+/// Spells out an `auth` value: a text is its type, an object without `type` is a bearer token, and what is missing of a
+/// credential is the slot of that name.
+pub fn spell_out_auth(auth: &mut Value) {
+    spelling::spell_out_auth(auth, &schema());
+}
+
+/// Takes every `auth` value that does not fit the dialect out of a document. The defects do not repeat what is in it.
+pub fn take_wrong_auth(document: &mut Value) -> Vec<Error> {
+    let schema = schema();
+    let mut defects = Vec::new();
+    for pointer in auth_places(document) {
+        let Some(auth) = document.pointer_mut(&pointer).filter(|auth| !auth.is_null()) else { continue };
+        spelling::spell_out_auth(auth, &schema);
+        let found = validate::validate_auth(&schema, auth, &pointer);
+        if !found.is_empty() {
+            *auth = Value::Null;
+        }
+        defects.extend(found);
+    }
+    defects
+}
+
+/// Spellings of a configuration that are the older ones, and keys that have no effect.
+pub fn warnings(document: &Value) -> Vec<Error> {
+    let mut document = document.clone();
+    let spelling = spelling::spell_out(&mut document, &schema());
+    let (_, idle) = later::find(&document);
+    spelling.located(spelling.warnings.iter().cloned().chain(idle))
+}
+
+/// Reads a configuration from JSON text, and makes something of it. The error holds every defect: what is wrong is taken out,
+/// and the rest is tried again.
+pub fn read<T>(text: &str, make: &mut dyn FnMut(Config) -> Result<T, Vec<Error>>) -> Result<T, Vec<Error>> {
+    let mut document: Value = serde_json::from_str(text)
+        .map_err(|error| vec![Error::config("", format!("the configuration is not valid JSON: {error}"))])?;
+    let schema = schema();
+    let spelling = spelling::spell_out(&mut document, &schema);
+    let mut defects = spelling.defects.clone();
+    loop {
+        let found = match Config::of(&document, &schema, &spelling).and_then(&mut *make) {
+            Ok(made) if defects.is_empty() => return Ok(made),
+            Ok(_) => return Err(defects),
+            Err(found) => found,
+        };
+        let mut changed = false;
+        for mut defect in found {
+            if let Some(pointer) = &defect.pointer
+                && let Some(place) = in_defaults(&document, pointer)
+            {
+                (defect.pointer, defect.resource) = (Some(place), None);
+            }
+            let pointer = defect.pointer.take().unwrap_or_default();
+            changed |= repair::repair(&mut document, &pointer);
+            defect.pointer = Some(spelling.original(pointer));
+            let is_known = |known: &Error| known.pointer == defect.pointer && known.message == defect.message;
+            if !defects.iter().any(is_known) {
+                defects.push(defect);
+            }
+        }
+        if !changed || defects.len() >= MOST_DEFECTS {
+            return Err(defects);
+        }
+    }
+}
+
+/// The place in the defaults of what a resource has from there.
+fn in_defaults(document: &Value, pointer: &str) -> Option<String> {
+    let (_, rest) = pointer.strip_prefix("/resources/")?.split_once('/')?;
+    let place = format!("/resource_defaults/{rest}");
+    (document.pointer(pointer).is_none() && document.pointer(&place).is_some()).then_some(place)
+}
+
 impl Config {
     /// Reads a configuration from JSON text. The error holds every defect of the document.
     pub fn parse(text: &str) -> Result<Self, Vec<Error>> {
-        let mut document: Value = serde_json::from_str(text)
-            .map_err(|error| vec![Error::config("", format!("the configuration is not valid JSON: {error}"))])?;
-        let warnings = spell_out(&mut document);
-        let defects = validate(&schema(), &document);
-        if !defects.is_empty() {
-            return Err(defects);
-        }
-        let source: Source = typed(document, "")?;
-        let mut resources = Vec::with_capacity(source.resources.len());
-        for (index, item) in source.resources.into_iter().enumerate() {
-            let merged = defaults::merge(source.resource_defaults.as_ref(), item);
-            resources.push(typed::<Resource>(merged, &format!("/resources/{index}"))?);
-        }
-        let mut config = Self { client: source.client, resources, warnings };
-        config.repeated_names()?;
-        config.normalise();
-        Ok(config)
+        read(text, &mut Ok)
     }
 
-    fn repeated_names(&self) -> Result<(), Vec<Error>> {
-        let repeated: Vec<Error> = (self.resources.iter().enumerate())
-            .filter(|(index, resource)| self.resources.iter().take(*index).any(|other| other.name == resource.name))
-            .map(|(index, resource)| {
-                let message = format!("the name `{}` is taken by an earlier resource", resource.name);
-                Error::config(format!("/resources/{index}/name"), message)
-            })
-            .collect();
-        if repeated.is_empty() { Ok(()) } else { Err(repeated) }
+    fn of(document: &Value, schema: &Value, spelling: &Spelling) -> Result<Self, Vec<Error>> {
+        let mut defects = validate(schema, document);
+        let (refused, idle) = later::find(document);
+        defects.extend(refused);
+        sound(&mut defects)?;
+        let mut document = document.clone();
+        if let Some(Value::Object(client)) = document.get_mut("client") {
+            client.retain(|_, value| !value.is_null());
+        }
+        let source: Source = typed(document, "")?;
+        let mut resources: Vec<Resource> = Vec::with_capacity(source.resources.len());
+        for (index, item) in source.resources.into_iter().enumerate() {
+            let pointer = format!("/resources/{index}");
+            let merged = defaults::merge(source.resource_defaults.as_ref(), item);
+            defects.extend(check::resource(&merged, &pointer));
+            resources.push(typed(merged, &pointer)?);
+        }
+        defects.extend(check::repeated_names(resources.iter().map(|resource| resource.name.as_str())));
+        sound(&mut defects)?;
+        let warnings = spelling.located(spelling.warnings.iter().cloned().chain(idle));
+        let mut config = Self { client: source.client, resources, warnings };
+        config.normalise();
+        Ok(config)
     }
 
     /// Fills what the dialect leaves to other fields: the path is the name where it is not given.
@@ -76,36 +173,8 @@ impl Config {
     }
 }
 
-/// Brings the short and the older forms of a document into those of the model. Tells which are the older ones.
-fn spell_out(document: &mut Value) -> Vec<Error> {
-    let mut warnings = Vec::new();
-    for pointer in auth_places(document) {
-        if let Some(Value::Object(auth)) = document.pointer_mut(&pointer) {
-            auth.entry("type").or_insert_with(|| Value::String("bearer".to_owned()));
-        }
-    }
-    for pointer in endpoints(document) {
-        if let Some(Value::String(method)) = document.pointer_mut(&format!("{pointer}/method"))
-            && matches!(method.as_str(), "get" | "post")
-        {
-            method.make_ascii_uppercase();
-        }
-        older_paginator(document, &format!("{pointer}/paginator"), &mut warnings);
-    }
-    older_paginator(document, "/client/paginator", &mut warnings);
-    warnings
-}
-
-fn older_paginator(document: &mut Value, pointer: &str, warnings: &mut Vec<Error>) {
-    let Some(paginator) = document.pointer_mut(pointer) else { return };
-    if let Value::String(kind) = paginator {
-        *paginator = Value::Object([("type".to_owned(), Value::String(std::mem::take(kind)))].into_iter().collect());
-    }
-    if let Some(kind) = paginator.get_mut("type").filter(|kind| *kind == "json_response") {
-        *kind = Value::String("json_link".to_owned());
-        let warning = Error::config(pointer, "the paginator `json_response` is called `json_link` now");
-        warnings.push(warning.advice("write `json_link`"));
-    }
+fn sound(defects: &mut Vec<Error>) -> Result<(), Vec<Error>> {
+    if defects.is_empty() { Ok(()) } else { Err(std::mem::take(defects)) }
 }
 
 /// JSON pointers of the places where the dialect has an endpoint.

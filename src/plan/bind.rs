@@ -264,7 +264,12 @@ pub fn find_parents(resources: &mut [Resource]) -> Result<()> {
         let direct = used.get(index).cloned().unwrap_or_default();
         if of(index).any(|ancestor| *ancestor == index) {
             let message = format!("`{}` depends on itself, through {}", resource.name, names(&direct));
-            return Err(Error::config(format!("{}/endpoint/path", resource.pointer), message).of(&resource.name));
+            return Err(Error::config(
+                resource.fields().map(|field| resource.place_of(field)).next().unwrap_or_default(),
+                message,
+            )
+            .of(&resource.name)
+            .advice("a resource reads the fields of one that is read before it; leave one of these placeholders out"));
         }
         let parent = direct
             .iter()
@@ -273,9 +278,12 @@ pub fn find_parents(resources: &mut [Resource]) -> Result<()> {
         if parent.is_none() && !direct.is_empty() {
             let message =
                 format!("`{}` uses fields of {}, which do not depend on each other", resource.name, names(&direct));
-            return Err(Error::config(format!("{}/endpoint/path", resource.pointer), message)
-                .of(&resource.name)
-                .advice("a resource has one parent; fields of that parent's own parents can be used as well"));
+            return Err(Error::config(
+                resource.fields().map(|field| resource.place_of(field)).last().unwrap_or_default(),
+                message,
+            )
+            .of(&resource.name)
+            .advice("a resource has one parent; fields of that parent's own parents can be used as well"));
         }
         parents.push(parent);
     }
@@ -306,7 +314,7 @@ fn unknown_parent(resource: &Resource, field: &Field, resources: &[Resource]) ->
         None => format!("the resources are {}", names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
     };
     let message = format!("there is no resource `{}`, whose field `{}` is used", field.resource, field.path);
-    Error::config(format!("{}/endpoint/path", resource.pointer), message).of(&resource.name).advice(advice)
+    Error::config(resource.place_of(field), message).of(&resource.name).advice(advice)
 }
 
 fn reachable(from: usize, used: &[BTreeSet<usize>]) -> BTreeSet<usize> {

@@ -24,6 +24,7 @@ mod origin;
 mod policy;
 mod redactor;
 mod secrets;
+mod secrets_file;
 mod sender;
 
 pub use client::Client;

@@ -107,24 +107,31 @@ pub fn read<T>(text: &str, make: &mut dyn FnMut(Config) -> Result<T, Vec<Error>>
             Err(found) => found,
         };
         let mut changed = false;
+        let told = defects.clone();
         for mut defect in found {
-            if let Some(pointer) = &defect.pointer
-                && let Some(place) = in_defaults(&document, pointer)
-            {
-                (defect.pointer, defect.resource) = (Some(place), None);
-            }
             let pointer = defect.pointer.take().unwrap_or_default();
+            let pointer = in_defaults(&document, &pointer).unwrap_or(pointer);
+            if !pointer.starts_with("/resources/") {
+                defect.resource = None;
+            }
             changed |= repair::repair(&mut document, &pointer);
-            defect.pointer = Some(spelling.original(pointer));
-            let is_known = |known: &Error| known.pointer == defect.pointer && known.message == defect.message;
-            if !defects.iter().any(is_known) {
-                defects.push(defect);
+            let pointer = spelling.original(pointer);
+            if !told.iter().any(|told| is_known(told, &defect, &pointer)) {
+                defects.push(Error { pointer: Some(pointer), ..defect });
             }
         }
         if !changed || defects.len() >= MOST_DEFECTS {
             return Err(defects);
         }
     }
+}
+
+/// Whether a defect is the same as one that was told, or comes of taking that one out.
+fn is_known(told: &Error, defect: &Error, pointer: &str) -> bool {
+    let place = told.pointer.as_deref().unwrap_or_default();
+    let same = told.message == defect.message && (place == pointer || told.resource.is_some());
+    let is_within = place.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/'));
+    (same && told.resource == defect.resource) || is_within
 }
 
 /// The place in the defaults of what a resource has from there.
@@ -143,8 +150,11 @@ impl Config {
     fn of(document: &Value, schema: &Value, spelling: &Spelling) -> Result<Self, Vec<Error>> {
         let mut defects = validate(schema, document);
         let (refused, idle) = later::find(document);
+        let fits = defects.is_empty();
         defects.extend(refused);
-        sound(&mut defects)?;
+        if !fits {
+            return Err(defects);
+        }
         let mut document = document.clone();
         if let Some(Value::Object(client)) = document.get_mut("client") {
             client.retain(|_, value| !value.is_null());
@@ -158,7 +168,9 @@ impl Config {
             resources.push(typed(merged, &pointer)?);
         }
         defects.extend(check::repeated_names(resources.iter().map(|resource| resource.name.as_str())));
-        sound(&mut defects)?;
+        if !defects.is_empty() {
+            return Err(defects);
+        }
         let warnings = spelling.located(spelling.warnings.iter().cloned().chain(idle));
         let mut config = Self { client: source.client, resources, warnings };
         config.normalise();
@@ -171,10 +183,6 @@ impl Config {
             resource.endpoint.path.get_or_insert_with(|| resource.name.clone());
         }
     }
-}
-
-fn sound(defects: &mut Vec<Error>) -> Result<(), Vec<Error>> {
-    if defects.is_empty() { Ok(()) } else { Err(std::mem::take(defects)) }
 }
 
 /// JSON pointers of the places where the dialect has an endpoint.

@@ -57,7 +57,7 @@ pub fn spell_out(document: &mut Value, schema: &Value) -> Spelling {
         let path = path(document, &pointer);
         if let Some(Value::Object(endpoint)) = document.pointer_mut(&pointer) {
             if let Some(Value::String(method)) = endpoint.get_mut("method")
-                && matches!(method.as_str(), "get" | "post")
+                && ["get", "post"].iter().any(|known| method.eq_ignore_ascii_case(known))
             {
                 method.make_ascii_uppercase();
             }

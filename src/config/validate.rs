@@ -9,15 +9,30 @@ use super::spelling::escape;
 use crate::error::Error;
 use serde_json::{Map, Value};
 
-/// The levels of the dialect, by the names of their schemas: how a message calls each, and how a key gets there. A key that
-/// stands at the wrong level is looked for in this order.
-const LEVELS: [(&str, &str, &str); 6] = [
-    ("Client", "`client`", "move it to `client`"),
-    ("Resource", "the resource", "move it out of here, beside the `name` of the resource"),
+/// The levels of the dialect, by the names of their schemas, from the inner ones to the top: how a message calls each, and how a
+/// key gets there. A key that stands at the wrong level is looked for in this order, and from the top in the opposite one.
+const LEVELS: [(&str, &str, &str); 7] = [
     ("Endpoint", "`endpoint`", "move it into the resource's `endpoint`"),
     ("Paginator", "`paginator`", "move it into the `paginator`"),
     ("Incremental", "`incremental`", "move it into the endpoint's `incremental`"),
     ("ErrorHandler", "`error_handler`", "move it into the endpoint's `error_handler`"),
+    ("Resource", "the resource", "move it out of here, beside the `name` of the resource"),
+    ("Client", "`client`", "move it to `client`"),
+    ("", "the top of the source", "move it out of here, beside `client`"),
+];
+
+/// Other words for those of the dialect.
+const SYNONYMS: [(&str, &str); 10] = [
+    ("integer", "bigint"),
+    ("int", "bigint"),
+    ("string", "text"),
+    ("str", "text"),
+    ("float", "double"),
+    ("number", "double"),
+    ("datetime", "timestamp"),
+    ("object", "json"),
+    ("overwrite", "replace"),
+    ("upsert", "merge"),
 ];
 
 /// Keys that a person may know from dlt's documentation, and that have no place in a configuration: the name of the schema (none
@@ -117,6 +132,14 @@ impl<'a> Check<'a> {
         }
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         for key in required.filter_map(Value::as_str).filter(|key| !fields.contains_key(*key)) {
+            // Told already, as the right spelling of another one.
+            let is_meant = |other: &String| {
+                let keys = || known.into_iter().flat_map(Map::keys).map(String::as_str);
+                !keys().any(|known| known == other) && nearest(other, keys()) == Some(key)
+            };
+            if fields.keys().any(is_meant) {
+                continue;
+            }
             let says = known.and_then(|known| known.get(key)?.get("description")?.as_str());
             let advice = says.map(|says| format!("`{key}`: {}", says.split("\n\n").next().unwrap_or_default()));
             self.defect(pointer, format!("the key `{key}` is missing"), advice);
@@ -132,9 +155,13 @@ impl<'a> Check<'a> {
             let advice = "write the keys out, or into `resource_defaults`".to_owned();
             return self.defect(place, "YAML's merge key `<<` is not carried out".to_owned(), Some(advice));
         }
-        let elsewhere = LEVELS.iter().find(|(at, ..)| Some(*at) != level && level.is_some() && self.has_key(at, key));
-        if let Some((_, home, advice)) = elsewhere {
-            let message = format!("the key `{key}` does not stand here, but in {home}");
+        let is_home = |(at, ..): &&(&str, &str, &str)| Some(*at) != level && level.is_some() && self.has_key(at, key);
+        let home = match level {
+            Some("") => LEVELS.iter().rev().find(is_home),
+            _ => LEVELS.iter().find(is_home),
+        };
+        if let Some((_, home, advice)) = home {
+            let message = format!("the key `{key}` does not belong here, but to {home}");
             return self.defect(place, message, Some((*advice).to_owned()));
         }
         let keys: Vec<&str> = known.into_iter().flat_map(Map::keys).map(String::as_str).collect();
@@ -160,7 +187,8 @@ impl<'a> Check<'a> {
 
     /// Whether the schema of this name has a key.
     fn has_key(&self, name: &str, key: &str) -> bool {
-        let Some(schema) = self.root.pointer(&format!("/$defs/{name}")) else { return false };
+        let schema = if name.is_empty() { Some(self.root) } else { self.root.pointer(&format!("/$defs/{name}")) };
+        let Some(schema) = schema else { return false };
         let has = |schema: &Value| {
             let properties = schema.get("properties");
             properties.is_some_and(|properties| key != "type" && properties.get(key).is_some())
@@ -221,7 +249,10 @@ impl<'a> Check<'a> {
     }
 
     fn choice(&mut self, words: Vec<&str>, value: &Value, pointer: &str) {
-        let near = value.as_str().and_then(|value| nearest(value, words.iter().copied()));
+        let near = value.as_str().and_then(|value| {
+            let synonym = SYNONYMS.iter().find(|(other, word)| *other == value && words.contains(word));
+            synonym.map(|(_, word)| *word).or_else(|| nearest(value, words.iter().copied()))
+        });
         let advice = near.map(|near| format!("did you mean `{near}`?"));
         let expected = match words.as_slice() {
             [word] => format!("`{word}`"),
@@ -235,6 +266,8 @@ impl<'a> Check<'a> {
         let expects = |form: &str| expected.split(" or ").any(|expected| expected == form);
         let advice = match value {
             _ if is_secret(pointer) => None,
+            // A number with a point was perhaps written otherwise, such as 1.10.
+            Value::Number(number) if expects("a text") && !number.is_i64() => Some("put it in quotes".to_owned()),
             Value::Number(_) | Value::Bool(_) if expects("a text") => Some(format!("put it in quotes: \"{value}\"")),
             Value::String(text)
                 if text.parse::<f64>().is_ok() && (expects("a whole number") || expects("a number")) =>
@@ -250,7 +283,8 @@ impl<'a> Check<'a> {
             Value::Array(items) if expected == "an object" && items.iter().all(Value::is_object) => {
                 Some("leave out the dashes before its keys".to_owned())
             }
-            Value::Null => Some("write a value behind the key, or leave the key out".to_owned()),
+            Value::Object(_) if expected == "a list" => Some("begin each of its items with a dash".to_owned()),
+            Value::Null => Some("write a value behind the key".to_owned()),
             _ => None,
         };
         self.defect(pointer, format!("expected {expected}, found {}", shown(value, pointer)), advice);
@@ -364,9 +398,19 @@ fn quoted<S: AsRef<str>>(words: Vec<S>) -> String {
     words.iter().map(|word| format!("`{}`", word.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
-/// The word that a person most likely meant, if one is near enough: at most a third of its letters differ.
+/// The word that a person most likely meant, if one is near enough: at most a third of its letters differ, or one of the two is
+/// the beginning or the end of the other.
 pub fn nearest<'w>(text: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let distance = |word: &str| strsim::damerau_levenshtein(&text.to_lowercase(), &word.to_lowercase());
-    let (word, distance) = words.map(|word| (word, distance(word))).min_by_key(|(_, distance)| *distance)?;
-    (distance * 3 <= word.chars().count().max(3)).then_some(word)
+    let text = text.to_lowercase();
+    let words: Vec<&str> = words.collect();
+    let distance = |word: &str| strsim::damerau_levenshtein(&text, &word.to_lowercase());
+    let (word, distance) = words.iter().map(|word| (*word, distance(word))).min_by_key(|(_, distance)| *distance)?;
+    if distance * 3 <= word.chars().count().max(3) {
+        return Some(word);
+    }
+    let is_part = |word: &&&str| {
+        let (short, long) = if word.len() < text.len() { (**word, text.as_str()) } else { (text.as_str(), **word) };
+        short.len() >= 4 && (long.starts_with(short) || long.ends_with(short))
+    };
+    words.iter().filter(is_part).min_by_key(|word| word.len()).copied()
 }

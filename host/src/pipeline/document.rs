@@ -120,6 +120,14 @@ fn without_credentials(text: &str, value: &Value, spans: &BTreeMap<String, Range
             *byte = b'*';
         }
     }
+    // What stands before the `@` of a URL.
+    for (at, _) in text.match_indices("://") {
+        let behind = text.get(at + 3..).unwrap_or_default();
+        let authority = behind.split(['/', '"', '\'', '\n', ' ', '?', '#']).next().unwrap_or_default();
+        if let Some(length) = authority.rfind('@') {
+            shown.get_mut(at + 3..at + 3 + length).into_iter().flatten().for_each(|byte| *byte = b'*');
+        }
+    }
     String::from_utf8(shown).unwrap_or_default()
 }
 
@@ -201,12 +209,14 @@ fn yaml_value(
         YamlData::Mapping(entries) => {
             let mut fields = Map::new();
             for (key, value) in entries {
-                let YamlData::Value(scalar) = &key.data else { return wrong("a key must be a text") };
+                let at = byte(key.span.start.index());
+                let no_key = || Err(Syntax { message: "a key must be a text".to_owned(), at });
+                let YamlData::Value(scalar) = &key.data else { return no_key() };
                 let name = match scalar {
                     Scalar::String(text) => text.to_string(),
                     Scalar::Integer(integer) => integer.to_string(),
                     Scalar::Boolean(boolean) => boolean.to_string(),
-                    _ => return wrong("a key must be a text"),
+                    _ => return no_key(),
                 };
                 let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
                 let value = yaml_value(value, &pointer, byte, spans, depth + 1)?;
@@ -351,6 +361,8 @@ mod tests {
             assert!(!document.shown.contains("unter2") && document.text.contains("unter2"), "{}", document.shown);
             assert_eq!(document.shown.len(), document.text.len());
         }
+        let url = parse("yaml", "client: {base_url: \"https://me:hunter2@h.example/a@b\"}\n");
+        assert!(url.shown.contains("https://**********@h.example/a@b"), "{}", url.shown);
         assert!(yaml.shown.contains("name: X-Key, api_key: *") && yaml.shown.contains("x: hü"), "{}", yaml.shown);
         assert!(toml.shown.contains("secret = \"key\""), "{}", toml.shown);
         assert!(block.shown.contains("name: x"), "{}", block.shown);

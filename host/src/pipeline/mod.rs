@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 pub use source::Parted;
 use spile_connector::config::validate;
+use spile_connector::error::Error as Defect;
+use spile_connector::plan::template::Field;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -120,7 +122,7 @@ impl Pipeline {
         } else if document.value.is_object() && (has("source") || has("name")) {
             let schema = schemars::schema_for!(PipelineFile).to_value();
             let defects = validate(&schema, &document.value);
-            let defects = defects.into_iter().map(|defect| {
+            let defects = defects.into_iter().chain(wrong_bindings(&document.value)).map(|defect| {
                 let pointer = defect.pointer.unwrap_or_default();
                 let error = Error::new(Class::Config, defect.message).in_file(&document, &document.place(&pointer));
                 Error { advice: defect.advice, ..error }
@@ -171,6 +173,20 @@ fn dataset(name: &str) -> String {
 fn typed(document: &Document, value: Value) -> Result<PipelineFile> {
     serde_json::from_value(value)
         .map_err(|error| Error::new(Class::Config, error.to_string()).in_file(document, &document.place("")))
+}
+
+/// Bindings that name no field.
+fn wrong_bindings(pipeline: &Value) -> Vec<Defect> {
+    let bindings = pipeline.get("bindings").and_then(Value::as_object).into_iter().flatten();
+    let wrong = bindings.filter_map(|(name, field)| {
+        let text = field.as_str().filter(|text| Field::parse(text).is_none())?;
+        let message = format!("\"{text}\" names no field of another resource's records");
+        Some(
+            Defect::config(format!("/bindings/{name}"), message)
+                .advice(format!("write `{name}: parent.field`, such as `app_id: applications.id`")),
+        )
+    });
+    wrong.collect()
 }
 
 /// Keys of a pipeline in a file that is a bare source.

@@ -106,19 +106,27 @@ pub fn read<T>(text: &str, make: &mut dyn FnMut(Config) -> Result<T, Vec<Error>>
             Ok(_) => return Err(defects),
             Err(found) => found,
         };
-        let mut changed = false;
+        // All places first: taking one defect out may take the place of another one away.
+        let place = |defect: &Error| {
+            let pointer = defect.pointer.clone().unwrap_or_default();
+            in_defaults(&document, &pointer).unwrap_or(pointer)
+        };
+        let places: Vec<String> = found.iter().map(place).collect();
+        let taken_out: Vec<String> =
+            places.iter().map(|place| repair::nearest_place(&document, place).to_owned()).collect();
         let told = defects.clone();
-        for mut defect in found {
-            let pointer = defect.pointer.take().unwrap_or_default();
-            let pointer = in_defaults(&document, &pointer).unwrap_or(pointer);
-            if !pointer.starts_with("/resources/") {
+        let mut changed = false;
+        for (mut defect, place) in found.into_iter().zip(places) {
+            if !place.starts_with("/resources/") {
                 defect.resource = None;
             }
-            changed |= repair::repair(&mut document, &pointer);
-            let pointer = spelling.original(pointer);
-            if !told.iter().any(|told| is_known(told, &defect, &pointer)) {
-                defects.push(Error { pointer: Some(pointer), ..defect });
+            defect.pointer = Some(spelling.original(place));
+            if !defects.contains(&defect) && !told.iter().any(|told| is_known(told, &defect)) {
+                defects.push(defect);
             }
+        }
+        for place in taken_out {
+            changed |= repair::repair(&mut document, &place);
         }
         if !changed || defects.len() >= MOST_DEFECTS {
             return Err(defects);
@@ -126,12 +134,12 @@ pub fn read<T>(text: &str, make: &mut dyn FnMut(Config) -> Result<T, Vec<Error>>
     }
 }
 
-/// Whether a defect is the same as one that was told, or comes of taking that one out.
-fn is_known(told: &Error, defect: &Error, pointer: &str) -> bool {
-    let place = told.pointer.as_deref().unwrap_or_default();
-    let same = told.message == defect.message && (place == pointer || told.resource.is_some());
+/// Whether a defect is the same as one that was told before, or comes of taking that one out.
+fn is_known(told: &Error, defect: &Error) -> bool {
+    let (Some(place), Some(pointer)) = (&told.pointer, &defect.pointer) else { return false };
+    let is_same = told.message == defect.message && told.resource == defect.resource;
     let is_within = place.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/'));
-    (same && told.resource == defect.resource) || is_within
+    is_same && (place == pointer || told.resource.is_some()) || is_within
 }
 
 /// The place in the defaults of what a resource has from there.
@@ -165,7 +173,12 @@ impl Config {
             let pointer = format!("/resources/{index}");
             let merged = defaults::merge(source.resource_defaults.as_ref(), item);
             defects.extend(check::resource(&merged, &pointer));
-            resources.push(typed(merged, &pointer)?);
+            match typed(merged, &pointer) {
+                Ok(resource) => resources.push(resource),
+                // A value that was refused already is none that can be read.
+                Err(_) if !defects.is_empty() => return Err(defects),
+                Err(error) => return Err(error),
+            }
         }
         defects.extend(check::repeated_names(resources.iter().map(|resource| resource.name.as_str())));
         if !defects.is_empty() {
@@ -239,5 +252,107 @@ mod tests {
         let (pointer, message) = defects(&json!("jsonlink")).swap_remove(0);
         assert_eq!(pointer, "/client/paginator/type");
         assert!(message.starts_with("expected one of `auto`, `single_page`, `json_link`"), "{message}");
+    }
+
+    /// Message and pointer of every defect, and of every warning.
+    fn told(config: &Value) -> Vec<(String, String)> {
+        let errors = match Config::parse(&config.to_string()) {
+            Ok(config) => config.warnings,
+            Err(errors) => errors,
+        };
+        errors.into_iter().map(|error| (error.message, error.pointer.unwrap_or_default())).collect()
+    }
+
+    #[test]
+    fn what_a_credential_lacks_is_a_slot() {
+        let spelt = |mut auth: Value| {
+            spell_out_auth(&mut auth);
+            auth
+        };
+        let bearer = json!({"type": "bearer", "token": {"secret": "token"}});
+        assert_eq!(spelt(json!("bearer")), bearer);
+        assert_eq!(spelt(json!({})), bearer);
+        assert_eq!(spelt(json!({"token": "t"})), json!({"type": "bearer", "token": "t"}));
+        assert_eq!(
+            spelt(json!({"type": "http_basic", "username": "u"})),
+            json!({"type": "http_basic", "username": "u", "password": {"secret": "password"}})
+        );
+        assert_eq!(
+            spelt(json!({"type": "api_key", "name": "X"})),
+            json!({"type": "api_key", "name": "X", "api_key": {"secret": "api_key"}})
+        );
+        assert_eq!(spelt(json!("brokered")), json!({"type": "brokered"}));
+        assert_eq!(spelt(json!(["x"])), json!(["x"]));
+    }
+
+    #[test]
+    fn older_spellings_are_those_of_today_with_a_warning() {
+        let config = json!({"client": {"base_url": "b"}, "resources": ["a", {"name": "b", "endpoint": {
+            "path": "a/{id}/b", "params": {"id": {"type": "resolve", "resource": "a", "field": "x.y"}}}}]});
+        let read = Config::parse(&config.to_string()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        assert_eq!(read.resources[1].endpoint.params["id"], "{resources.a.x.y}");
+        let warning = &read.warnings[0];
+        assert_eq!(warning.pointer.as_deref(), Some("/resources/1/endpoint/params/id"));
+        assert_eq!(warning.advice.as_deref(), Some("write `{resources.a.x.y}` in the path"));
+
+        let mut document = json!({"resources": [{"name": "a", "endpoint": {"params": {"since":
+            {"type": "incremental", "cursor_path": "at", "transform": "f", "end_param": "until"}}}}]});
+        let spelling = spelling::spell_out(&mut document, &schema());
+        // `end_param` has no place in this form.
+        assert_eq!(spelling.defects.len(), 1);
+        assert_eq!(
+            document.pointer("/resources/0/endpoint"),
+            Some(&json!({"params": {"since": "{incremental.start_value}"},
+                "incremental": {"cursor_path": "at", "convert": "f"}}))
+        );
+        let place = "/resources/0/endpoint/incremental/convert".to_owned();
+        assert_eq!(spelling.original(place), "/resources/0/endpoint/params/since/convert");
+
+        let mut document = json!({"resource_defaults": {"endpoint": {"incremental":
+            {"cursor_path": "at", "start_param": "since", "end_param": "until"}}}, "resources": []});
+        let spelling = spelling::spell_out(&mut document, &schema());
+        assert_eq!(spelling.warnings.len(), 2);
+        let params = json!({"since": "{incremental.start_value}", "until": "{incremental.end_value}"});
+        assert_eq!(document.pointer("/resource_defaults/endpoint/params"), Some(&params));
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_neither_refused_nor_warned_of() {
+        let config = json!({
+            "client": {"base_url": "b", "headers": null, "auth": null, "paginator": null},
+            "resource_defaults": {"schema_contract": "evolve", "parallelized": true, "table_format": "native",
+                "columns": [{"name": "a", "unique": false, "description": "d", "x-mine": [1]}]},
+            "resources": [{"name": "r", "merge_key": null, "processing_steps": [], "include_from_parent": [],
+                "write_disposition": {"disposition": "merge", "strategy": "delete-insert"}, "selected": null,
+                "endpoint": {"method": "pOsT", "params": null, "headers": null, "incremental": null, "data": {}}}]
+        });
+        assert_eq!(told(&config), []);
+        let read = Config::parse(&config.to_string()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        assert!(read.resources[0].columns.contains_key("a") && read.resources[0].selected);
+    }
+
+    #[test]
+    fn no_message_shows_a_credential() {
+        for auth in
+            [json!("hunter2"), json!({"type": "hunter2"}), json!({"token": ["hunter2"]}), json!({"token": 12_345})]
+        {
+            let config = json!({"client": {"base_url": "b", "auth": auth}, "resources": []});
+            let errors = Config::parse(&config.to_string()).err().unwrap();
+            assert!(
+                !format!("{errors:?}").contains("hunter2") && !format!("{errors:?}").contains("12345"),
+                "{errors:?}"
+            );
+            let mut document = config.clone();
+            assert_eq!(take_wrong_auth(&mut document).len(), errors.len());
+            assert_eq!(document.pointer("/client/auth"), Some(&Value::Null));
+        }
+    }
+
+    #[test]
+    fn a_document_full_of_defects_is_read_in_no_time() {
+        let resources: Vec<Value> = (0..5000).map(|index| json!({"name": "r", "x": index, "endpoint": "{"})).collect();
+        let errors = told(&json!({"client": {"base_url": "b"}, "resources": resources}));
+        assert!(errors.len() >= MOST_DEFECTS, "{}", errors.len());
+        assert!(Config::parse("7").is_err() && Config::parse("[]").is_err() && Config::parse("{}").is_err());
     }
 }

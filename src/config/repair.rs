@@ -1,53 +1,48 @@
 //! Takes a defect out of a document, so that what is wrong with the rest of it can be found too.
 
-use super::spelling::escape;
 use serde_json::{Value, json};
 
+/// The base URL of a document that has none.
+const STUB: &str = "https://host.invalid";
+
 /// Takes out what is wrong at a place, or puts something harmless there. False where nothing changed.
-pub fn repair(document: &mut Value, pointer: &str) -> bool {
-    let before = document.clone();
-    let place = nearest_place(document, pointer);
+pub fn repair(document: &mut Value, place: &str) -> bool {
+    if document.pointer(place).is_none() {
+        return false;
+    }
     // Without `incremental` its placeholders would be wrong as well; any other name is a variable.
-    if place.ends_with("/incremental") {
-        rename_placeholders(document);
+    match place.strip_suffix("/incremental") {
+        Some(endpoint) if endpoint.starts_with("/resources/") => {
+            document.pointer_mut(endpoint).into_iter().for_each(rename_placeholders);
+        }
+        Some(_) => rename_placeholders(document),
+        None => {}
     }
     match place.split('/').collect::<Vec<_>>().as_slice() {
-        [""] | ["", "client"] | ["", "client", "base_url"] => {
-            if !document.is_object() {
-                return false;
-            }
-            if let Value::Object(source) = document {
-                source.retain(|key, _| matches!(key.as_str(), "client" | "resources" | "resource_defaults"));
-                source.entry("resources").or_insert_with(|| json!([]));
-                let client = source.entry("client").or_insert_with(|| json!({}));
-                if !client.is_object() {
-                    *client = json!({});
-                }
-                if let Value::Object(client) = client {
-                    client.insert("base_url".to_owned(), Value::from("https://host.invalid"));
-                }
-            }
-        }
+        [""] | ["", "client"] | ["", "client", "base_url"] => whole(document),
         ["", "resources"] => put(document, place, json!([])),
         // A resource keeps its place, for the pointers of those behind it, and its name, for those that depend on it.
         ["", "resources", index] => {
             let stub = Value::String(format!("resource {index}"));
             match document.pointer_mut(place) {
                 Some(Value::Object(fields)) if !fields.contains_key("name") => {
-                    drop(fields.insert("name".to_owned(), stub))
+                    fields.insert("name".to_owned(), stub);
+                    true
                 }
-                Some(item) => *item = item.get("name").filter(|name| name.is_string()).cloned().unwrap_or(stub),
-                None => {}
+                Some(Value::String(_)) | None => false,
+                Some(item) => {
+                    *item = item.get("name").filter(|name| name.is_string()).cloned().unwrap_or(stub);
+                    true
+                }
             }
         }
         ["", "resources", index, "name"] => put(document, place, Value::String(format!("resource {index}"))),
         _ => remove(document, place),
     }
-    *document != before
 }
 
 /// The pointer, or the longest part of it that leads to a value.
-fn nearest_place<'p>(document: &Value, mut pointer: &'p str) -> &'p str {
+pub fn nearest_place<'p>(document: &Value, mut pointer: &'p str) -> &'p str {
     while document.pointer(pointer).is_none() {
         let Some(at) = pointer.rfind('/') else { break };
         pointer = pointer.get(..at).unwrap_or_default();
@@ -55,19 +50,37 @@ fn nearest_place<'p>(document: &Value, mut pointer: &'p str) -> &'p str {
     pointer
 }
 
-fn put(document: &mut Value, pointer: &str, value: Value) {
-    if let Some(place) = document.pointer_mut(pointer) {
-        *place = value;
+/// Gives the source what it lacks.
+fn whole(document: &mut Value) -> bool {
+    let Value::Object(source) = document else { return false };
+    let is_whole = source.contains_key("resources")
+        && source.get("client").is_some_and(|client| client.get("base_url").is_some_and(|url| url == STUB));
+    source.entry("resources").or_insert_with(|| json!([]));
+    let client = source.entry("client").or_insert(Value::Null);
+    match client {
+        Value::Object(client) => drop(client.insert("base_url".to_owned(), Value::from(STUB))),
+        other => *other = json!({"base_url": STUB}),
+    }
+    !is_whole
+}
+
+fn put(document: &mut Value, pointer: &str, value: Value) -> bool {
+    match document.pointer_mut(pointer) {
+        Some(place) if *place != value => {
+            *place = value;
+            true
+        }
+        _ => false,
     }
 }
 
-fn remove(document: &mut Value, pointer: &str) {
-    let Some((parent, step)) = pointer.rsplit_once('/') else { return };
+fn remove(document: &mut Value, pointer: &str) -> bool {
+    let Some((parent, step)) = pointer.rsplit_once('/') else { return false };
     match document.pointer_mut(parent) {
-        Some(Value::Object(fields)) => fields.retain(|key, _| escape(key) != step),
+        Some(Value::Object(fields)) => fields.remove(&step.replace("~1", "/").replace("~0", "~")).is_some(),
         // What is left of a list without an item may mean something else.
         Some(Value::Array(_)) => remove(document, parent),
-        _ => {}
+        _ => false,
     }
 }
 

@@ -37,7 +37,11 @@ const SYNONYMS: [(&str, &str); 10] = [
 
 /// Keys that a person may know from dlt's documentation, and that have no place in a configuration: the name of the schema (none
 /// for the top), the key, and what to do.
-const NO_KEYS: [(&str, &str, &str); 12] = [
+const NO_KEYS: [(&str, &str, &str); 16] = [
+    (DEFAULTS, "name", "leave it out: each resource has a name of its own"),
+    ("Client", "url", "write `base_url`"),
+    ("Endpoint", "url", "write `path`: it may be a whole URL"),
+    ("Endpoint", "query", "write `params`"),
     ("Client", "session", "it is an object of Python: leave it out; limits of time and size are the host's"),
     ("Incremental", "transform", "write `convert`"),
     ("Incremental", "type", "leave it out: only a parameter has it"),
@@ -155,7 +159,8 @@ impl<'a> Check<'a> {
             let advice = "write the keys out, or into `resource_defaults`".to_owned();
             return self.defect(place, "YAML's merge key `<<` is not carried out".to_owned(), Some(advice));
         }
-        let is_home = |(at, ..): &&(&str, &str, &str)| Some(*at) != level && level.is_some() && self.has_key(at, key);
+        let own = if level == Some(DEFAULTS) { Some("Resource") } else { level };
+        let is_home = |(at, ..): &&(&str, &str, &str)| own.is_some_and(|own| own != *at) && self.has_key(at, key);
         let home = match level {
             Some("") => LEVELS.iter().rev().find(is_home),
             _ => LEVELS.iter().find(is_home),
@@ -182,7 +187,7 @@ impl<'a> Check<'a> {
             let kinds = alternatives(of_name).into_iter().flatten();
             std::ptr::eq(*of_name, schema) || kinds.into_iter().any(|kind| std::ptr::eq(kind, schema))
         })?;
-        Some(if name == DEFAULTS { "Resource" } else { name })
+        Some(name)
     }
 
     /// Whether the schema of this name has a key.
@@ -282,6 +287,9 @@ impl<'a> Check<'a> {
             Value::String(text) if expected == "a list" => Some(format!("write a list of one: `[{text}]`")),
             Value::Array(items) if expected == "an object" && items.iter().all(Value::is_object) => {
                 Some("leave out the dashes before its keys".to_owned())
+            }
+            Value::String(_) if expected == "an object" && pointer.ends_with("/endpoint") => {
+                Some("a path is no default: write it into the resources".to_owned())
             }
             Value::Object(_) if expected == "a list" => Some("begin each of its items with a dash".to_owned()),
             Value::Null => Some("write a value behind the key".to_owned()),

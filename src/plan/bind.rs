@@ -189,7 +189,7 @@ fn fixed_origin(url: &[Part], absolute: bool, place: &str) -> Result<()> {
     let after_scheme = start.strip_prefix("https://").or_else(|| start.strip_prefix("http://"));
     let Some(rest) = after_scheme else {
         return Err(Error::config(place, format!("\"{start}\" does not begin with `https://` or `http://`"))
-            .advice(format!("write `https://{}`", start.trim_start_matches('/'))));
+            .advice("write `https://` before it"));
     };
     if url.len() > 1 && !rest.contains('/') {
         return Err(Error::config(place, "a placeholder stands in the host of the URL")

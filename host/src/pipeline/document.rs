@@ -254,7 +254,12 @@ fn toml_table(
         let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
         let key = table.key(name).and_then(toml_edit::Key::span);
         let value = toml_item(item, &pointer, spans)?;
-        if let Some(span) = key.or_else(|| item.span()) {
+        // As in YAML: from the key to the end of a value on its line.
+        let span = match (key, item.span()) {
+            (Some(key), Some(of_value)) if !value.is_object() && !value.is_array() => Some(key.start..of_value.end),
+            (key, of_value) => key.or(of_value),
+        };
+        if let Some(span) = span {
             spans.insert(pointer, span);
         }
         fields.insert(name.to_owned(), value);
@@ -358,7 +363,7 @@ mod tests {
         let word = parse("yaml", "client: {auth: hunter2}\n");
         let block = parse("yaml", "client:\n  auth:\n    private_key: |\n      hunter2\n      hunter2\n    name: x\n");
         for document in [&yaml, &json, &toml, &word, &block] {
-            assert!(!document.shown.contains("unter2") && document.text.contains("unter2"), "{}", document.shown);
+            assert!(!document.shown.contains("nter2") && document.text.contains("nter2"), "{}", document.shown);
             assert_eq!(document.shown.len(), document.text.len());
         }
         let url = parse("yaml", "client: {base_url: \"https://me:hunter2@h.example/a@b\"}\n");

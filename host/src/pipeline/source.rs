@@ -51,14 +51,12 @@ impl Pipeline {
                 find(value, at, &format!("{{{name}}}"))
             });
             let known = self.params.keys().chain(self.bindings.keys()).map(String::as_str);
-            let advice = match config::nearest(name, known) {
-                Some(near) => format!("did you mean `{{{near}}}`?"),
-                None => format!(
-                    "give it a value with `--param {name}=VALUE` or in the endpoint's `params`; or fill it from another \
-                     resource's records with `bindings: {{{name}: parent.field}}` in the pipeline, \
-                     `--bind {name}=parent.field`, or `{{resources.parent.field}}` in the path"
-                ),
-            };
+            let near = config::nearest(name, known).map(|near| format!("did you mean `{{{near}}}`? Or ")).unwrap_or_default();
+            let advice = format!(
+                "{near}give it a value with `--param {name}=VALUE` or in the endpoint's `params`; or fill it from another \
+                 resource's records with `bindings: {{{name}: parent.field}}` in the pipeline, \
+                 `--bind {name}=parent.field`, or `{{resources.parent.field}}` in the path"
+            );
             let name_of = |resource: &Value| resource.get("name").unwrap_or(resource).as_str().map(str::to_owned);
             let error = Error::new(Class::Config, format!("nothing binds the path variable `{name}`"))
                 .at(place.unwrap_or_else(|| format!("{resource}/endpoint/path")))

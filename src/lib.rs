@@ -14,12 +14,14 @@ pub mod auth;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod expression;
 pub mod paginate;
 pub mod plan;
 pub mod request;
 pub mod retry;
 pub mod select;
 pub mod shape;
+pub mod slot;
 
 #[cfg(target_family = "wasm")]
 mod edge;

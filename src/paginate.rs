@@ -15,6 +15,8 @@ mod stop;
 
 use crate::config::model;
 use crate::error::Result;
+use crate::expression::Expression;
+use crate::select::Selector;
 use cursor::Cursor;
 pub use detect::{Detected, Found, detect};
 use header_cursor::HeaderCursor;
@@ -24,7 +26,7 @@ use offset::Offset;
 use page_number::PageNumber;
 pub use place::{Place, Setting};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 /// Where in a chain of requests a page stands.
@@ -61,10 +63,14 @@ pub struct Page<'a> {
     pub headers: &'a [(String, String)],
     /// The response's JSON.
     pub body: &'a Value,
+    /// Finds the records in it.
+    pub selector: Option<&'a Selector>,
     /// How many records are selected from it.
     pub records: u64,
     /// The last of them.
     pub last_record: Option<&'a Value>,
+    /// How many pages of the chain came before it.
+    pub index: u64,
 }
 
 /// What follows a page.
@@ -78,7 +84,17 @@ pub struct Following {
 }
 
 /// How the requests of a chain follow each other.
-pub enum Paginator {
+pub struct Paginator {
+    style: Style,
+    /// The page for which it holds is the last one, whatever else follows from it.
+    stop_when: Option<Expression>,
+}
+
+/// The variables of `stop_when`.
+const VARIABLES: [&str; 3] = ["response", "records", "page"];
+
+/// How a page tells the next one.
+enum Style {
     /// One request.
     SinglePage,
     /// A link in the body.
@@ -95,43 +111,91 @@ pub enum Paginator {
     Cursor(Cursor),
 }
 
+impl From<Style> for Paginator {
+    fn from(style: Style) -> Self {
+        Self { style, stop_when: None }
+    }
+}
+
 impl Paginator {
     /// Makes a paginator; none where it is to be found in the first response. `pointer` is its place in the configuration.
     pub fn new(config: &model::Paginator, pointer: &str) -> Result<Option<Self>> {
-        Ok(Some(match config {
+        let style = match config {
             model::Paginator::Auto {} => return Ok(None),
-            model::Paginator::SinglePage {} => Self::SinglePage,
-            model::Paginator::JsonLink(config) => Self::JsonLink(JsonLink::new(config, pointer)?),
-            model::Paginator::HeaderLink(config) => Self::HeaderLink(HeaderLink::new(config)),
-            model::Paginator::HeaderCursor(config) => Self::HeaderCursor(HeaderCursor::new(config, pointer)?),
-            model::Paginator::Offset(config) => Self::Offset(Offset::new(config, pointer)?),
-            model::Paginator::PageNumber(config) => Self::PageNumber(PageNumber::new(config, pointer)?),
-            model::Paginator::Cursor(config) => Self::Cursor(Cursor::new(config, pointer)?),
-        }))
+            model::Paginator::SinglePage {} => Style::SinglePage,
+            model::Paginator::JsonLink(config) => Style::JsonLink(JsonLink::new(config, pointer)?),
+            model::Paginator::HeaderLink(config) => Style::HeaderLink(HeaderLink::new(config)),
+            model::Paginator::HeaderCursor(config) => Style::HeaderCursor(HeaderCursor::new(config, pointer)?),
+            model::Paginator::Offset(config) => Style::Offset(Offset::new(config, pointer)?),
+            model::Paginator::PageNumber(config) => Style::PageNumber(PageNumber::new(config, pointer)?),
+            model::Paginator::Cursor(config) => Style::Cursor(Cursor::new(config, pointer)?),
+        };
+        let compile = |text| Expression::parse(text, &VARIABLES, "stop_when", &format!("{pointer}/stop_when"));
+        Ok(Some(Self { style, stop_when: config.stop_when().map(compile).transpose()? }))
+    }
+
+    /// One request.
+    pub fn single_page() -> Self {
+        Style::SinglePage.into()
     }
 
     /// Where a chain begins.
     pub fn first(&self) -> Position {
-        match self {
-            Self::PageNumber(paginator) => paginator.first(),
-            Self::Offset(paginator) => paginator.first(),
+        match &self.style {
+            Style::PageNumber(paginator) => paginator.first(),
+            Style::Offset(paginator) => paginator.first(),
             _ => Position::First,
         }
     }
 
     /// What asks for a page. It takes the place of what the configuration has there.
     pub fn settings(&self, position: &Position) -> Vec<Setting<'_>> {
-        match (self, position) {
-            (Self::PageNumber(paginator), Position::Page(number)) => paginator.settings(*number),
-            (Self::Offset(paginator), Position::Offset(offset)) => paginator.settings(*offset),
-            (Self::HeaderCursor(paginator), Position::Cursor(cursor)) => paginator.settings(cursor),
-            (Self::Cursor(paginator), Position::Cursor(cursor)) => paginator.settings(cursor),
+        match (&self.style, position) {
+            (Style::PageNumber(paginator), Position::Page(number)) => paginator.settings(*number),
+            (Style::Offset(paginator), Position::Offset(offset)) => paginator.settings(*offset),
+            (Style::HeaderCursor(paginator), Position::Cursor(cursor)) => paginator.settings(cursor),
+            (Style::Cursor(paginator), Position::Cursor(cursor)) => paginator.settings(cursor),
             _ => Vec::new(),
         }
     }
 
     /// The page after this one, if there is one. Fails with `Kind::Upstream` where the response cannot be understood.
     pub fn next(&self, position: &Position, page: &Page<'_>) -> Result<Option<Following>> {
+        let following = self.style.next(position, page)?;
+        match &self.stop_when {
+            Some(condition) if following.is_some() => {
+                let holds = condition.holds(|variable| value_of(variable, position, page))?;
+                Ok(following.filter(|_| !holds))
+            }
+            _ => Ok(following),
+        }
+    }
+
+    /// The page after a full one.
+    pub fn after(&self, position: &Position) -> Option<Position> {
+        match (&self.style, position) {
+            (Style::PageNumber(paginator), Position::Page(number)) => paginator.after(*number).map(Position::Page),
+            (Style::Offset(paginator), Position::Offset(offset)) => paginator.after(*offset).map(Position::Offset),
+            _ => None,
+        }
+    }
+
+    /// Whether this page shows that the API gave fewer records than were asked for, though more followed.
+    pub fn shows_cap(&self, position: &Position, page: &Page<'_>) -> bool {
+        page.records > 0 && self.is_between(position)
+    }
+
+    /// Whether only a page with fewer records than were asked for leads to this position.
+    pub fn is_between(&self, position: &Position) -> bool {
+        match (&self.style, position) {
+            (Style::Offset(paginator), Position::Offset(offset)) => paginator.is_between(*offset),
+            _ => false,
+        }
+    }
+}
+
+impl Style {
+    fn next(&self, position: &Position, page: &Page<'_>) -> Result<Option<Following>> {
         let alone = |position: Option<Position>| position.map(|position| Following { position, last: None });
         match (self, position) {
             (Self::SinglePage, _) => Ok(None),
@@ -145,21 +209,24 @@ impl Paginator {
             (Self::PageNumber(_) | Self::Offset(_), _) => Ok(None),
         }
     }
+}
 
-    /// The page after a full one.
-    pub fn after(&self, position: &Position) -> Option<Position> {
-        match (self, position) {
-            (Self::PageNumber(_), Position::Page(number)) => number.checked_add(1).map(Position::Page),
-            (Self::Offset(paginator), Position::Offset(offset)) => paginator.after(*offset).map(Position::Offset),
-            _ => None,
-        }
-    }
-
-    /// Whether this page shows that the API gave fewer records than were asked for, though more followed.
-    pub fn shows_cap(&self, position: &Position, page: &Page<'_>) -> bool {
-        match (self, position) {
-            (Self::Offset(paginator), Position::Offset(offset)) => page.records > 0 && paginator.is_between(*offset),
-            _ => false,
+/// A variable of `stop_when`: the response's JSON, its records, or what is known of the page.
+fn value_of(variable: &str, position: &Position, page: &Page<'_>) -> Value {
+    match variable {
+        "response" => page.body.clone(),
+        "records" => match page.selector.map(|selector| selector.all(page.body)).as_deref() {
+            None | Some([Value::Null]) => Value::Array(Vec::new()),
+            Some([Value::Array(records)]) => Value::Array(records.clone()),
+            Some(many) => many.iter().map(|record| (*record).clone()).collect(),
+        },
+        _ => {
+            let cursor = match position {
+                Position::Cursor(cursor) => cursor.clone(),
+                _ => Value::Null,
+            };
+            json!({"index": page.index, "number": position.number(), "cursor": cursor, "url": page.url.as_str(),
+                "size": page.records})
         }
     }
 }
@@ -168,7 +235,6 @@ impl Paginator {
 #[cfg(test)]
 mod testing {
     use super::*;
-    use serde_json::json;
 
     /// The error's pointer and message, or the paginator.
     pub fn paginator(config: Value) -> Result<Paginator, (String, String)> {
@@ -189,7 +255,9 @@ mod testing {
             let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
             let last = json!({"id": records});
             let last_record = (*records > 0).then_some(&last);
-            let page = Page { url: &url, headers: &headers, body, records: *records, last_record };
+            let index = positions.len() as u64 - 1;
+            let (records, selector) = (*records, None);
+            let page = Page { url: &url, headers: &headers, body, selector, records, last_record, index };
             let at = positions.last().unwrap();
             match paginator.next(at, &page)? {
                 Some(next) => positions.push(next.position),

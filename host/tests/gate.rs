@@ -317,6 +317,51 @@ async fn a_credential_does_not_leave_its_origin() {
 }
 
 #[tokio::test]
+async fn secrets_outside_auth_are_filled_in_for_their_origin_alone() {
+    let (server, elsewhere) = (Server::start(|_| ok(b"")).await, Server::start(|_| ok(b"")).await);
+    let slot = json!({"secret": "key"});
+    let mut source = json!({
+        "client": {"base_url": "https://a", "headers": {"x-key": slot}},
+        "resources": [{"name": "r", "endpoint": {"params": {"k": slot}, "json": {"deep": [slot]}}}],
+    });
+    let withheld = Withheld::take(&mut source).unwrap();
+    assert_eq!(withheld.slots().into_iter().collect::<Vec<_>>(), ["key"]);
+    let places = ["/client/headers/x-key", "/resources/0/endpoint/params/k", "/resources/0/endpoint/json/deep/0"];
+    let [header, query, in_body] = places.map(|place| source.pointer(place).unwrap().as_str().unwrap().to_owned());
+
+    let mut secrets = Secrets::default();
+    assert_eq!(withheld.resolve(&secrets).err().unwrap().pointer.as_deref(), Some(places[0]));
+    secrets.set("key", "s3cr3t \"&/".to_owned());
+    let mut credentials = withheld.resolve(&secrets).unwrap();
+    credentials.bind("key", [server.origin()]).unwrap();
+    assert!(credentials.bind("other", []).is_err());
+    let gate = gate_with(&[server.origin(), elsewhere.origin()], HttpLimits::default(), credentials);
+
+    let request = |server: &Server| {
+        Request::post(server.url(&format!("/p/{query}/q?k={query}&l=1")))
+            .header("content-type", "application/json")
+            .header("x-key", &header)
+            .body(body(format!("{{\"deep\":[\"{in_body}\"]}}")))
+            .unwrap()
+    };
+    send(&gate, request(&server)).await.unwrap();
+    let sent = server.requests().remove(0);
+    assert!(sent.starts_with("POST /p/s3cr3t%20%22%26%2F/q?k=s3cr3t%20%22%26%2F&l=1 HTTP/1.1\r\n"), "{sent}");
+    assert!(sent.contains("\r\nx-key: s3cr3t \"&/\r\n"), "{sent}");
+    assert!(sent.ends_with("{\"deep\":[\"s3cr3t \\\"&/\"]}"), "{sent}");
+    assert_eq!(gate.redactor().redact("with s3cr3t \"&/ in it"), "with *** in it");
+
+    let code = send(&gate, request(&elsewhere)).await.unwrap_err();
+    assert!(matches!(code, Code::HttpRequestDenied), "{code:?}");
+    let denial = gate.denial().unwrap();
+    assert_eq!(denial.facts, [("origin", elsewhere.origin().to_string()), ("secret", "key".to_owned())]);
+    let mut unknown = get(&server.url("/"));
+    unknown.headers_mut().insert("x", "spile-slot-6b-".parse().unwrap());
+    assert!(matches!(send(&gate, unknown).await, Err(Code::HttpRequestDenied)));
+    assert_eq!((server.requests().len(), elsewhere.requests().len()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_redirect_is_the_connectors_to_follow() {
     let target = Server::start(|_| ok(b"")).await;
     let location = target.url("/");

@@ -17,6 +17,7 @@ mod validate;
 pub use validate::{nearest, validate};
 
 use crate::error::{Error, Kind, Result};
+use crate::slot;
 use model::{Client, Resource, Source};
 use serde_json::Value;
 use spelling::Spelling;
@@ -34,26 +35,13 @@ pub struct Config {
     pub warnings: Vec<Error>,
 }
 
-/// The JSON Schema (2020-12) of the configuration.
+/// The JSON Schema (2020-12) of the configuration, generated from the model's types. It stands in a file, which a test holds to
+/// the types, so that the component need not carry its generator.
+pub const SCHEMA: &str = include_str!("schema.json");
+
+/// The JSON Schema of the configuration, read.
 pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(Source).to_value();
-    if let Some(Value::Object(definitions)) = schema.get_mut("$defs")
-        && let Some(mut defaults) = definitions.get("Resource").cloned()
-    {
-        let remove = |place: Option<&mut Value>| match place {
-            Some(Value::Object(keys)) => drop(keys.remove("name")),
-            Some(Value::Array(keys)) => keys.retain(|key| key != "name"),
-            _ => {}
-        };
-        remove(defaults.get_mut("properties"));
-        remove(defaults.get_mut("required"));
-        if let Some(endpoint) = defaults.pointer_mut("/properties/endpoint") {
-            *endpoint = serde_json::json!({"anyOf": [{"$ref": "#/$defs/Endpoint"}, {"type": "null"}],
-                "description": "Fields merged into every endpoint that does not have them."});
-        }
-        definitions.insert(model::DEFAULTS.to_owned(), defaults);
-    }
-    schema
+    serde_json::from_str(SCHEMA).unwrap_or_default()
 }
 
 /// JSON pointers of the places where the dialect has an `auth` object.
@@ -149,6 +137,39 @@ fn in_defaults(document: &Value, pointer: &str) -> Option<String> {
     (document.pointer(pointer).is_none() && document.pointer(&place).is_some()).then_some(place)
 }
 
+/// JSON pointers of the places, outside `auth`, where `{secret: name}` stands for a text, each with the name.
+pub fn slot_places(document: &Value) -> Vec<(String, String)> {
+    let mut places = Vec::new();
+    let keys = ["headers", "params", "json", "data"];
+    let of_endpoints = endpoints(document).into_iter().flat_map(|at| keys.map(|key| format!("{at}/{key}")));
+    for pointer in std::iter::once("/client/headers".to_owned()).chain(of_endpoints) {
+        if let Some(value) = document.pointer(&pointer) {
+            // Headers, parameters or a body as a whole are no text, so `{secret: name}` there is one of that name.
+            collect_slots(value, &pointer, true, &mut places);
+        }
+    }
+    places
+}
+
+fn collect_slots(value: &Value, pointer: &str, is_whole: bool, places: &mut Vec<(String, String)>) {
+    if let Some(name) = slot::name_of(value).filter(|_| !is_whole) {
+        return places.push((pointer.to_owned(), name.to_owned()));
+    }
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                collect_slots(value, &format!("{pointer}/{}", spelling::escape(key)), false, places);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                collect_slots(value, &format!("{pointer}/{index}"), false, places);
+            }
+        }
+        _ => {}
+    }
+}
+
 impl Config {
     /// Reads a configuration from JSON text. The error holds every defect of the document.
     pub fn parse(text: &str) -> Result<Self, Vec<Error>> {
@@ -216,6 +237,58 @@ fn typed<T: serde::de::DeserializeOwned>(value: Value, pointer: &str) -> Result<
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn slots_are_found_wherever_a_text_may_stand() {
+        let slot = |name: &str| json!({"secret": name});
+        let document = json!({
+            "client": {"base_url": "b", "auth": slot("auth"), "headers": {"secret": "a header", "x~/y": slot("a")}},
+            "resource_defaults": {"endpoint": {"params": {"p": slot("b"), "l": [1, slot("c")]}}},
+            "resources": ["r", {"name": "s", "endpoint": {"json": {"secret": "a body", "d": [{"e": slot("d")}]}}},
+                {"name": "t", "endpoint": {"json": slot("a whole body"), "data": {"f": slot("e")}}}],
+        });
+        let expected = [
+            ("/client/headers/x~0~1y", "a"),
+            ("/resource_defaults/endpoint/params/p", "b"),
+            ("/resource_defaults/endpoint/params/l/1", "c"),
+            ("/resources/1/endpoint/json/d/0/e", "d"),
+            ("/resources/2/endpoint/data/f", "e"),
+        ];
+        assert_eq!(slot_places(&document), expected.map(|(place, name)| (place.to_owned(), name.to_owned())));
+    }
+
+    /// The schema of the types. That of the defaults is the one of a resource, without its name.
+    fn generated() -> Value {
+        let mut schema = schemars::schema_for!(Source).to_value();
+        if let Some(Value::Object(definitions)) = schema.get_mut("$defs")
+            && let Some(mut defaults) = definitions.get("Resource").cloned()
+        {
+            let remove = |place: Option<&mut Value>| match place {
+                Some(Value::Object(keys)) => drop(keys.remove("name")),
+                Some(Value::Array(keys)) => keys.retain(|key| key != "name"),
+                _ => {}
+            };
+            remove(defaults.get_mut("properties"));
+            remove(defaults.get_mut("required"));
+            if let Some(endpoint) = defaults.pointer_mut("/properties/endpoint") {
+                *endpoint = json!({"anyOf": [{"$ref": "#/$defs/Endpoint"}, {"type": "null"}],
+                    "description": "Fields merged into every endpoint that does not have them."});
+            }
+            definitions.insert(model::DEFAULTS.to_owned(), defaults);
+        }
+        schema
+    }
+
+    #[test]
+    fn the_schema_in_the_file_is_the_one_of_the_types() {
+        let generated = generated();
+        if std::env::var_os("BLESS").is_some() {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/schema.json");
+            std::fs::write(file, format!("{generated:#}\n")).unwrap();
+        } else {
+            assert!(generated == schema(), "run the tests of `config` with BLESS=1 to write the schema anew");
+        }
+    }
 
     /// Pointer and message of every defect of a paginator at each of the three levels.
     fn defects(paginator: &Value) -> Vec<(String, String)> {

@@ -7,7 +7,7 @@
 use super::extract::{Form, Incremental, ProcessingStep, ResponseAction};
 pub use super::hints::*;
 pub use super::paginator::*;
-use crate::auth::Auth;
+use crate::auth::{Auth, SecretText};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -45,8 +45,8 @@ pub struct Client {
     pub base_url: String,
     /// Headers sent with every request.
     #[serde(default)]
-    #[schemars(with = "Option<BTreeMap<String, String>>")]
-    pub headers: BTreeMap<String, String>,
+    #[schemars(with = "Option<BTreeMap<String, SecretText>>")]
+    pub headers: BTreeMap<String, SecretText>,
     /// How requests are signed.
     pub auth: Option<Auth>,
     /// How pages follow each other where an endpoint does not say.
@@ -150,19 +150,20 @@ pub struct Endpoint {
     #[schemars(with = "Option<Method>")]
     pub method: Method,
     /// Query parameters; one whose name occurs as `{name}` in the path fills it instead. Null leaves a parameter out, a list
-    /// repeats it.
+    /// repeats it, `{secret: name}` sends a secret.
     #[serde(default)]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub params: Map<String, Value>,
     /// A JSON body. Texts and keys may hold placeholders; a text that is exactly one placeholder keeps the type of its value.
+    /// `{secret: name}` within it stands for a secret.
     pub json: Option<Map<String, Value>>,
     /// A body that is not JSON: the fields of a form, or a text.
     #[schemars(with = "Option<Form>")]
     pub data: Option<IgnoredAny>,
     /// Headers of this endpoint, over those of the client.
     #[serde(default)]
-    #[schemars(with = "Option<BTreeMap<String, String>>")]
-    pub headers: BTreeMap<String, String>,
+    #[schemars(with = "Option<BTreeMap<String, SecretText>>")]
+    pub headers: BTreeMap<String, SecretText>,
     /// How requests are signed; null for not at all.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<Auth>")]

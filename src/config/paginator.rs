@@ -58,6 +58,8 @@ pub struct JsonLink {
     /// JSONPath to the link; where it is missing, null, empty or false the chain ends.
     #[serde(default = "next")]
     pub next_url_path: String,
+    /// An expression over `response`, `records` and `page`; the page for which it holds is the last one.
+    pub stop_when: Option<String>,
 }
 
 /// A link in the `Link` header.
@@ -67,6 +69,8 @@ pub struct HeaderLink {
     /// The relation (`rel`) of the link.
     #[serde(default = "next")]
     pub links_next_key: String,
+    /// An expression over `response`, `records` and `page`; the page for which it holds is the last one.
+    pub stop_when: Option<String>,
 }
 
 /// A cursor in a response header.
@@ -80,6 +84,8 @@ pub struct HeaderCursor {
     pub cursor_param: Option<String>,
     /// The keys, joined by dots, that lead to the cursor in the JSON body.
     pub cursor_body_path: Option<String>,
+    /// An expression over `response`, `records` and `page`; the page for which it holds is the last one.
+    pub stop_when: Option<String>,
 }
 
 /// Pages by offset.
@@ -112,6 +118,8 @@ pub struct Offset {
     pub stop_after_empty_page: bool,
     /// JSONPath to whether there are more pages.
     pub has_more_path: Option<String>,
+    /// An expression over `response`, `records` and `page`; the page for which it holds is the last one.
+    pub stop_when: Option<String>,
 }
 
 /// Pages by number.
@@ -148,6 +156,8 @@ pub struct PageNumber {
     pub stop_after_short_page: bool,
     /// JSONPath to whether there are more pages.
     pub has_more_path: Option<String>,
+    /// An expression over `response`, `records` and `page`; the page for which it holds is the last one.
+    pub stop_when: Option<String>,
 }
 
 /// A cursor.
@@ -168,6 +178,23 @@ pub struct Cursor {
     pub stop_after_empty_page: bool,
     /// JSONPath to whether there are more pages.
     pub has_more_path: Option<String>,
+    /// An expression over `response`, `records` and `page`; the page for which it holds is the last one.
+    pub stop_when: Option<String>,
+}
+
+impl Paginator {
+    /// The condition that ends a chain.
+    pub fn stop_when(&self) -> Option<&str> {
+        match self {
+            Self::Auto {} | Self::SinglePage {} => None,
+            Self::JsonLink(JsonLink { stop_when, .. })
+            | Self::HeaderLink(HeaderLink { stop_when, .. })
+            | Self::HeaderCursor(HeaderCursor { stop_when, .. })
+            | Self::Offset(Offset { stop_when, .. })
+            | Self::PageNumber(PageNumber { stop_when, .. })
+            | Self::Cursor(Cursor { stop_when, .. }) => stop_when.as_deref(),
+        }
+    }
 }
 
 fn next() -> String {

@@ -25,7 +25,7 @@ impl Guest for Connector {
     type Reader = OpenReader;
 
     fn spec() -> String {
-        config::schema().to_string()
+        config::SCHEMA.to_owned()
     }
 
     fn describe(source: wit::SourceConfig) -> Result<wit::Description, Vec<wit::Error>> {

@@ -30,6 +30,8 @@ pub struct Chain {
     pub before: Option<u64>,
     /// How many pages there were before `pages`.
     pub passed: u64,
+    /// Whether the API has told how many pages there are.
+    pub is_bounded: bool,
     /// Ends a chain that does not advance.
     pub guard: Guard,
 }
@@ -51,6 +53,8 @@ pub struct Page {
     pub position: Position,
     /// How far it is.
     pub fetch: Fetch,
+    /// Whether it is asked for before the page before it has told that there is one.
+    pub is_guess: bool,
     /// How many of its records were delivered.
     pub delivered: usize,
     /// By which its records are compared with those of other pages.
@@ -99,8 +103,19 @@ impl Chain {
             let position = resource.paginator.as_ref().map_or(Position::First, Paginator::first);
             Next::Page(Following { position, last: None })
         });
-        let (pages, guard) = (VecDeque::new(), Guard::default());
-        Self { resource, record, context, pages, next, detected: None, paginator: None, before: None, passed: 0, guard }
+        Self {
+            resource,
+            record,
+            context,
+            pages: VecDeque::new(),
+            next,
+            detected: None,
+            paginator: None,
+            before: None,
+            passed: 0,
+            is_bounded: false,
+            guard: Guard::default(),
+        }
     }
 }
 
@@ -117,6 +132,7 @@ impl Page {
         Self {
             position,
             fetch: Fetch::Due { attempts: 0, not_before: 0, reason: String::new() },
+            is_guess: false,
             delivered: 0,
             digest: None,
             parents: Vec::new(),

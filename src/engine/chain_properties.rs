@@ -189,11 +189,16 @@ proptest! {
         let outcome = run(seed, max_rows).whole();
         prop_assert_eq!(&outcome.error, &None);
         prop_assert_eq!(&outcome.rows, &ids(0, api.count()));
-        // Other latencies give the same rows. Where batches end may differ, since none waits long for more rows.
+        // Other latencies give the same rows and, where no batch is cut short by the clock, the same states.
         prop_assert_eq!(&run(again, max_rows).whole().rows, &outcome.rows);
+        let patient = |seed, window| Run { window, linger: u64::MAX, ..run(seed, max_rows) }.whole();
+        let of_full_batches = patient(seed, window).states;
+        prop_assert_eq!(&patient(again, window).states, &of_full_batches);
+        prop_assert_eq!(&patient(again, 1).states, &of_full_batches);
         let of_single_rows = run(seed, 1).whole().states;
+        prop_assert_eq!(&run(again, 1).whole().states, &of_single_rows);
         // Every state gives what is missing.
-        for (before, state) in outcome.states.iter().chain(&of_single_rows) {
+        for (before, state) in outcome.states.iter().chain(&of_full_batches).chain(&of_single_rows) {
             let rest = run(again, max_rows).from(Some(state));
             prop_assert_eq!(&rest.error, &None);
             prop_assert_eq!(rest.rows, ids(*before as u64, api.count()), "from {}", state);

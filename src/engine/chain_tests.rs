@@ -27,6 +27,7 @@ pub struct Run<'a> {
     pub seed: u64,
     pub window: u32,
     pub max_rows: u32,
+    pub linger: u64,
 }
 
 impl<'a> Run<'a> {
@@ -35,7 +36,7 @@ impl<'a> Run<'a> {
             "client": {"base_url": "http://api.example"},
             "resources": [{"name": "r", "primary_key": "id", "endpoint": endpoint}]
         });
-        Self { config, answer, seed: 0, window: 4, max_rows: 1000 }
+        Self { config, answer, seed: 0, window: 4, max_rows: 1000, linger: LINGER }
     }
 
     pub fn from(&self, state: Option<&str>) -> Outcome {
@@ -51,6 +52,7 @@ impl<'a> Run<'a> {
         let log = Rc::<RefCell<Log>>::default();
         let answer = |request: &Request, _: u64| (self.answer)(request);
         let mut reader = Reader::open(request, Simulated::new(log.clone(), self.seed, 20, answer)).unwrap();
+        reader.linger = self.linger;
         let mut outcome = Outcome::default();
         loop {
             match reader.next(self.max_rows, 1 << 20) {
@@ -186,8 +188,76 @@ fn pages_are_fetched_ahead_where_the_total_is_known() {
     assert_eq!(time(known.clone(), 1), (8 * 20, 8));
     // The first page tells the total, and then seven follow in two windows.
     assert_eq!(time(known, 4), (3 * 20, 8));
-    // Without a total there is no guessing.
-    assert_eq!(time(json!({"type": "offset", "limit": 5, "total_path": null}), 4), (9 * 20, 9));
+}
+
+#[test]
+fn where_the_total_is_not_known_one_page_is_fetched_ahead() {
+    let answer = |request: &Request| ok(by_offset(request, 40, 5));
+    let run = |paginator: Value, window, method: &str| {
+        let run = Run { window, ..Run::new(json!({"paginator": paginator, "method": method}), &answer) };
+        let outcome = run.whole();
+        assert_eq!((outcome.rows, outcome.error), (ids(0, 40), None));
+        (outcome.time, outcome.requests.len())
+    };
+    let unknown = json!({"type": "offset", "limit": 5, "total_path": null});
+    // The first page, then two at a time; the empty page after the last one is the other of its two.
+    assert_eq!(run(unknown.clone(), 4, "GET"), (5 * 20, 9));
+    // With no room for it, and where a request might change something, each page waits for the one before.
+    assert_eq!(run(unknown.clone(), 1, "GET"), (9 * 20, 9));
+    assert_eq!(run(unknown, 4, "POST"), (9 * 20, 9));
+    // Nothing is asked for beyond the largest offset.
+    assert_eq!(run(json!({"type": "offset", "limit": 5, "total_path": null, "maximum_offset": 35}), 4, "GET").1, 8);
+}
+
+#[test]
+fn a_page_that_was_asked_for_on_a_chance_counts_only_where_it_follows() {
+    // Three pages, and beyond them the API fails; of a short chain no further page is asked for.
+    let pages = |count: u64| {
+        move |request: &Request| match asked(request, "page").unwrap() {
+            page if page < count => ok(json!({"data": records(page, page + 1), "more": page + 1 < count})),
+            _ => super::simulated::status(404),
+        }
+    };
+    let paginator = json!({"type": "page_number", "has_more_path": "more"});
+    for seed in 0..20 {
+        let (long, short) = (pages(3), pages(1));
+        let outcome = Run { seed, ..Run::new(json!({"paginator": paginator}), &long) }.whole();
+        assert_eq!((outcome.rows, outcome.error), (ids(0, 3), None), "seed {seed}");
+        assert!(outcome.requests.len() <= 4, "{:?}", outcome.requests);
+        assert_eq!(Run { seed, ..Run::new(json!({"paginator": paginator}), &short) }.whole().requests.len(), 1);
+    }
+    // Where it does follow, its failure is one of the run.
+    let answer = pages(3);
+    let outcome = Run::new(json!({"paginator": "page_number"}), &answer).whole();
+    assert_eq!((outcome.rows, outcome.error.unwrap().status), (ids(0, 3), Some(404)));
+}
+
+#[test]
+fn a_condition_ends_the_chain() {
+    let answer = |request: &Request| {
+        let page = asked(request, "page").or(asked(request, "cursor")).unwrap_or(0);
+        ok(json!({"data": records(page * 2, page * 2 + 2), "cursors": {"next": page + 1}, "done": page == 3}))
+    };
+    for condition in [
+        "response.done",
+        "records[-1].id == 7",
+        "page.index == 3",
+        "page.number == 3 or page.cursor == 3",
+        "page.size and '3' in page.url",
+    ] {
+        for paginator in ["page_number", "cursor"] {
+            let paginator = json!({"type": paginator, "stop_when": condition});
+            let outcome = Run::new(json!({"paginator": paginator}), &answer).whole();
+            assert_eq!((outcome.rows, outcome.error), (ids(0, 8), None), "{condition}");
+        }
+    }
+    let paginator = json!({"type": "cursor", "stop_when": "response.cursors - 1"});
+    let error = Run::new(json!({"paginator": paginator}), &answer).whole().error.unwrap();
+    assert_eq!((error.kind, error.url.as_deref()), (Kind::Upstream, Some("http://api.example/r")));
+    assert!(error.message.starts_with("`stop_when` failed: "), "{error}");
+    // It is a rule by which a chain ends, so no other one is needed.
+    let paginator = json!({"type": "page_number", "stop_when": "response.done", "total_path": null, "stop_after_empty_page": false});
+    assert_eq!(Run::new(json!({"paginator": paginator}), &answer).whole().rows, ids(0, 8));
 }
 
 #[test]

@@ -62,6 +62,10 @@ impl<T: Transport> Reader<T> {
                         return Ok(Delivery::Full);
                     }
                     self.moved = true;
+                    // Before anything else is taken in: where a batch ends must not depend on what has arrived by then.
+                    if room.is_full() {
+                        return Ok(Delivery::Full);
+                    }
                 }
                 Fetch::Failed(error) => {
                     page.fetch = Fetch::Failed(error.clone());

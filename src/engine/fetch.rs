@@ -5,7 +5,7 @@ use super::transport::{Failure, Transport};
 use super::{Reader, guard, wanted_children};
 use crate::error::{Error, Kind, Result};
 use crate::paginate::{self, Detected, Following};
-use crate::request::{Response, redacted};
+use crate::request::{Method, Response, redacted};
 use crate::retry::Verdict;
 use crate::select;
 use serde_json::Value;
@@ -41,12 +41,44 @@ impl<T: Transport> Reader<T> {
     pub(super) fn advance(&mut self) {
         let mut roots = std::mem::take(&mut self.roots);
         let mut ahead = Ahead { pages: self.window.max(1) * PAGES_PER_PLACE, bytes: KEPT_BYTES };
-        for chain in &mut roots {
-            if self.advance_chain(chain, &mut ahead).is_break() {
-                break;
-            }
+        let outcome = roots.iter_mut().try_for_each(|chain| self.advance_chain(chain, &mut ahead));
+        if outcome.is_continue() {
+            // All that is known to follow is asked for.
+            roots.iter_mut().for_each(|chain| self.guess(chain));
         }
         self.roots = roots;
+    }
+
+    /// Asks for the page after the last known one, on the chance that there is one, where the window has room that nothing else
+    /// uses. That costs one request at the end of a chain, so a chain has to have a second page first, and its requests
+    /// must change nothing.
+    fn guess(&mut self, chain: &mut Chain) {
+        if self.in_flight >= self.window {
+            return;
+        }
+        chain.pages.iter_mut().flat_map(|page| &mut page.children).for_each(|child| self.guess(child));
+        let Some(resource) = self.plan.resources.get(chain.resource) else { return };
+        let Some(last) = chain.pages.back().filter(|last| matches!(last.fetch, Fetch::InFlight { .. })) else { return };
+        let is_first = chain.passed == 0 && chain.pages.len() == 1;
+        let is_long = chain.passed.saturating_add(chain.pages.len() as u64) >= guard::LONGEST_CHAIN;
+        if chain.next != Next::Unknown
+            || chain.is_bounded
+            || last.is_guess
+            || is_first
+            || is_long
+            || resource.method != Method::Get
+        {
+            return;
+        }
+        let Some(paginator) = resource.paginator.as_ref().or(chain.found()) else { return };
+        // Where the API caps its pages, the next one begins where no one can tell yet.
+        if paginator.is_between(&last.position) {
+            return;
+        }
+        if let Some(position) = paginator.after(&last.position) {
+            chain.pages.push_back(Page { is_guess: true, ..Page::due(position) });
+            self.send_due(chain, chain.pages.len() - 1);
+        }
     }
 
     /// Breaks where nothing after this place may be asked for yet.
@@ -149,6 +181,9 @@ impl<T: Transport> Reader<T> {
     fn arrivals(&mut self, chain: &mut Chain, nth: usize) {
         let Some(page) = chain.pages.get(nth) else { return };
         let Fetch::InFlight { id, attempt } = page.fetch else { return };
+        if page.is_guess {
+            return;
+        }
         let Some(outcome) = self.arrived.remove(&id) else { return };
         match self.arrive(chain, nth, attempt, outcome) {
             Ok(following) => self.link(chain, nth, following),
@@ -163,8 +198,10 @@ impl<T: Transport> Reader<T> {
     /// Takes in what follows a page. What was asked for after it on the word of the total is given up where it does not
     /// follow: the page is the last one, or has fewer records than it should.
     fn link(&mut self, chain: &mut Chain, nth: usize, following: Option<Following>) {
-        let next = chain.pages.get(nth + 1).map(|page| &page.position);
-        if next.is_some() && next == following.as_ref().map(|following| &following.position) {
+        if let (Some(next), Some(following)) = (chain.pages.get_mut(nth + 1), &following)
+            && next.position == following.position
+        {
+            next.is_guess = false;
             return;
         }
         let given_up = chain.pages.split_off(nth + 1);
@@ -261,7 +298,15 @@ impl<T: Transport> Reader<T> {
         let found = chain.paginator.as_ref().map(|found| &found.paginator);
         let url = resource.request(&chain.context, &page.position, found)?.url;
         let (records, last_record) = selector.map_or((0, None), |selector| selector.count_records(&body));
-        let view = paginate::Page { url: &url, headers: &response.headers, body: &body, records, last_record };
+        let view = paginate::Page {
+            url: &url,
+            headers: &response.headers,
+            body: &body,
+            selector,
+            records,
+            last_record,
+            index: chain.passed.saturating_add(nth as u64),
+        };
         let mut is_dropped = false;
         if resource.paginator.is_none() {
             chain.paginator.get_or_insert_with(|| Rc::new(Detected::new(paginate::detect(&view))));
@@ -279,6 +324,7 @@ impl<T: Transport> Reader<T> {
             return Ok(None);
         };
         let mut following = paginator.next(&page.position, &view)?;
+        chain.is_bounded |= following.as_ref().is_some_and(|following| following.last.is_some());
         if detected.is_some_and(|detected| detected.awaits(&page.position))
             && let Some(following) = &mut following
         {

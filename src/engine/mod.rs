@@ -64,6 +64,8 @@ pub struct Reader<T> {
     shaper: Shaper,
     counts: Vec<Counts>,
     window: usize,
+    /// How long a batch that has rows waits for more of them, in milliseconds.
+    linger: u64,
     last_id: RequestId,
     in_flight: usize,
     /// Bytes of the response that arrived last.
@@ -111,6 +113,7 @@ impl<T: Transport> Reader<T> {
             shaper: Shaper::new(request.load_id, schema),
             counts,
             window: request.window.clamp(1, LARGEST_WINDOW) as usize,
+            linger: LINGER,
             last_id: 0,
             in_flight: 0,
             last_size: 0,
@@ -154,7 +157,7 @@ impl<T: Transport> Reader<T> {
             let due = self.earliest_due(now);
             let mut until = due.as_ref().map(|(until, _, _)| *until);
             if room.taken > 0 {
-                let flush_at = *flush_at.get_or_insert(now.saturating_add(LINGER));
+                let flush_at = *flush_at.get_or_insert(now.saturating_add(self.linger));
                 if now >= flush_at || self.in_flight == 0 {
                     return self.batch();
                 }

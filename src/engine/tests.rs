@@ -55,11 +55,20 @@ struct Run<'a> {
     window: u32,
     max_rows: u32,
     resources: Vec<String>,
+    linger: u64,
 }
 
 impl Default for Run<'_> {
     fn default() -> Self {
-        Self { answer: &platform, seed: 0, latency: 20, window: 8, max_rows: 1000, resources: Vec::new() }
+        Self {
+            answer: &platform,
+            seed: 0,
+            latency: 20,
+            window: 8,
+            max_rows: 1000,
+            resources: Vec::new(),
+            linger: LINGER,
+        }
     }
 }
 
@@ -83,6 +92,7 @@ impl Run<'_> {
 
     fn steps(&self, state: Option<&str>, log: &Rc<RefCell<Log>>) -> Result<Steps> {
         let mut reader = self.open(state, log)?;
+        reader.linger = self.linger;
         let mut steps = Steps::new();
         loop {
             match reader.next(self.max_rows, 1 << 20)? {
@@ -130,6 +140,19 @@ fn rows_come_in_one_order_whatever_arrives_first() {
                 expected,
                 "seed {seed} window {window}"
             );
+        }
+    }
+}
+
+#[test]
+fn batches_and_states_are_the_same_whatever_arrives_first() {
+    // No batch is cut short by the clock.
+    let patient = |seed, window, max_rows| Run { seed, window, max_rows, linger: u64::MAX, ..Run::default() };
+    for max_rows in [1, 3, 1000] {
+        let expected = patient(0, 1, max_rows).steps(None, &Rc::default()).unwrap();
+        for (seed, window) in [(1, 1), (2, 3), (3, 8), (4, 8), (5, 64), (6, 64)] {
+            let steps = patient(seed, window, max_rows).steps(None, &Rc::default()).unwrap();
+            assert!(steps == expected, "seed {seed} window {window} rows {max_rows}");
         }
     }
 }

@@ -4,7 +4,7 @@ use super::cursor::Cursor;
 use super::header_link::HeaderLink;
 use super::json_link::JsonLink;
 use super::page_number::PageNumber;
-use super::{Page, Paginator, Position};
+use super::{Page, Paginator, Position, Style};
 use crate::select::Selector;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -46,16 +46,16 @@ impl Detected {
     /// Makes the paginator.
     pub fn new(found: Found) -> Self {
         let path = |keys: &[String]| Selector::of_keys(keys.to_vec());
-        let paginator = match &found {
-            Found::SinglePage => Paginator::SinglePage,
-            Found::HeaderLink => Paginator::HeaderLink(HeaderLink::of("next")),
-            Found::JsonLink(keys) => Paginator::JsonLink(JsonLink::at(path(keys))),
+        let style = match &found {
+            Found::SinglePage => Style::SinglePage,
+            Found::HeaderLink => Style::HeaderLink(HeaderLink::of("next")),
+            Found::JsonLink(keys) => Style::JsonLink(JsonLink::at(path(keys))),
             Found::PageNumber { total, base, first, .. } => {
-                Paginator::PageNumber(PageNumber::at(path(total), *base, *first))
+                Style::PageNumber(PageNumber::at(path(total), *base, *first))
             }
-            Found::Cursor(keys, param) => Paginator::Cursor(Cursor::at(path(keys), param)),
+            Found::Cursor(keys, param) => Style::Cursor(Cursor::at(path(keys), param)),
         };
-        Self { found, paginator }
+        Self { found, paginator: style.into() }
     }
 
     /// Whether this page tells the base, so that nothing may be asked for before it is here.
@@ -186,7 +186,7 @@ mod tests {
 
     fn found_with(body: Value, headers: &[(String, String)], url: &str) -> Found {
         let url = Url::parse(url).unwrap();
-        detect(&Page { url: &url, headers, body: &body, records: 1, last_record: None })
+        detect(&Page { url: &url, headers, body: &body, selector: None, records: 1, last_record: None, index: 0 })
     }
 
     fn keys(path: &[&str]) -> Vec<String> {

@@ -26,7 +26,7 @@ impl Offset {
             total: total.map(|path| selector(&path, "total_path")).transpose()?,
             has_more: config.has_more_path.as_ref().map(|path| selector(path, "has_more_path")).transpose()?,
             after_empty_page: config.stop_after_empty_page,
-            otherwise: config.maximum_offset.is_some(),
+            otherwise: config.maximum_offset.is_some() || config.stop_when.is_some(),
         };
         stop.check("maximum_offset", pointer)?;
         let offset = Place::new(config.offset_param.as_deref(), config.offset_body_path.as_deref(), "offset", pointer)?;
@@ -50,7 +50,7 @@ impl Offset {
     }
 
     pub fn after(&self, offset: u64) -> Option<u64> {
-        offset.checked_add(self.limit)
+        offset.checked_add(self.limit).filter(|next| self.maximum.is_none_or(|maximum| *next <= maximum))
     }
 
     /// Whether the offset is one that only a page with fewer records than the limit leads to.

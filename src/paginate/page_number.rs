@@ -38,7 +38,7 @@ impl PageNumber {
             total: total.map(|path| selector(&path, "total_path")).transpose()?,
             has_more: config.has_more_path.as_ref().map(|path| selector(path, "has_more_path")).transpose()?,
             after_empty_page: config.stop_after_empty_page,
-            otherwise: config.maximum_page.is_some() || full_page.is_some(),
+            otherwise: config.maximum_page.is_some() || full_page.is_some() || config.stop_when.is_some(),
         };
         stop.check("maximum_page", pointer)?;
         Ok(Self {
@@ -67,6 +67,10 @@ impl PageNumber {
         let mut settings = vec![self.page_place.set(number.into())];
         settings.extend(self.limit.as_ref().map(|(place, limit)| place.set((*limit).into())));
         settings
+    }
+
+    pub fn after(&self, number: u64) -> Option<u64> {
+        number.checked_add(1).filter(|next| self.maximum.is_none_or(|maximum| *next <= maximum))
     }
 
     pub fn next_after_first(&self, page: &Page<'_>) -> Result<Option<Following>> {

@@ -32,8 +32,9 @@ impl Stop {
             return Ok(());
         }
         let message = "nothing ends the chain of pages";
-        let advice =
-            format!("give `total_path`, `has_more_path` or `{maximum}`, or let `stop_after_empty_page` be true");
+        let advice = format!(
+            "give `total_path`, `has_more_path`, `{maximum}` or `stop_when`, or let `stop_after_empty_page` be true"
+        );
         Err(Error::config(pointer, message).advice(advice))
     }
 

@@ -3,11 +3,12 @@
 use super::body::Body;
 use super::template::{self, Field, Part};
 use super::{NeededField, Resource};
-use crate::auth::CREDENTIAL_HEADER;
+use crate::auth::{CREDENTIAL_HEADER, SecretText};
 use crate::config::model::{Client, Endpoint};
 use crate::error::{Error, Result};
 use crate::request::encode_segment;
 use crate::select::Selector;
+use crate::slot;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -59,8 +60,8 @@ pub fn bind(
         if names.consumed.contains(name) {
             continue;
         }
-        for text in texts(value, &place)? {
-            params.push((name.clone(), names.bind(template::parse(&text, &place)?, &place, Use::Query)?));
+        for parts in values(value, &place)? {
+            params.push((name.clone(), names.bind(parts, &place, Use::Query)?));
         }
     }
 
@@ -69,13 +70,21 @@ pub fn bind(
     for (name, value) in &client.headers {
         check_header(name, value, &format!("/client/headers/{name}"))?;
         if !own.contains(&name.to_lowercase()) {
-            headers.push((name.to_lowercase(), vec![Part::Text(value.clone())]));
+            let part = match value {
+                SecretText::Text(text) => Part::Text(text.clone()),
+                SecretText::Slot(slot) => Part::Secret(slot.secret.clone()),
+            };
+            headers.push((name.to_lowercase(), vec![part]));
         }
     }
     for (name, value) in &endpoint.headers {
         let place = format!("{}/{name}", at("headers"));
         check_header(name, value, &place)?;
-        headers.push((name.to_lowercase(), names.bind(template::parse(value, &place)?, &place, Use::Header)?));
+        let parts = match value {
+            SecretText::Text(text) => names.bind(template::parse(text, &place)?, &place, Use::Header)?,
+            SecretText::Slot(slot) => vec![Part::Secret(slot.secret.clone())],
+        };
+        headers.push((name.to_lowercase(), parts));
     }
     let place = at("json");
     let json = endpoint.json.as_ref();
@@ -144,6 +153,9 @@ impl Names<'_> {
 
     /// A parameter of the endpoint that fills the path: a value, or dlt's older `{type: resolve}` form.
     fn param(&mut self, name: &str, value: &Value, place: &str) -> Result<Part> {
+        if let Some(name) = slot::name_of(value) {
+            return Ok(Part::Secret(name.to_owned()));
+        }
         let Value::Object(fields) = value else {
             let text = scalar(value).ok_or_else(|| Error::config(place, format!("`{name}` is not a single value")))?;
             // A placeholder may stand for the whole value.
@@ -201,15 +213,22 @@ fn fixed_origin(url: &[Part], absolute: bool, place: &str) -> Result<()> {
                 .advice("use `auth: {type: http_basic}`"))
         }
         Ok(_) => Ok(()),
+        Err(error) if !start.is_ascii() => Err(Error::config(place, format!("not a URL: {error}"))
+            .advice("write a host with other letters than those of ASCII in its ASCII form, `xn--…`")),
         Err(error) => Err(Error::config(place, format!("not a URL: {error}"))),
     }
 }
 
-/// The texts that a query parameter is sent with: none for null, several for a list.
-fn texts(value: &Value, place: &str) -> Result<Vec<String>> {
+/// The values that a query parameter is sent with: none for null, several for a list.
+fn values(value: &Value, place: &str) -> Result<Vec<Vec<Part>>> {
     let one = |value: &Value| {
-        scalar(value)
-            .ok_or_else(|| Error::config(place, "expected a text, a number, true or false, null, or a list of these"))
+        if let Some(name) = slot::name_of(value) {
+            return Ok(vec![Part::Secret(name.to_owned())]);
+        }
+        let text = scalar(value).ok_or_else(|| {
+            Error::config(place, "expected a text, a number, true or false, null, or a list of these")
+        })?;
+        template::parse(&text, place)
     };
     match value {
         Value::Null => Ok(Vec::new()),
@@ -228,7 +247,7 @@ pub fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn check_header(name: &str, value: &str, place: &str) -> Result<()> {
+fn check_header(name: &str, value: &SecretText, place: &str) -> Result<()> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {
         return Err(Error::config(place, format!("\"{name}\" is not a header name")));
@@ -236,7 +255,9 @@ fn check_header(name: &str, value: &str, place: &str) -> Result<()> {
     if name.eq_ignore_ascii_case(CREDENTIAL_HEADER) {
         return Err(Error::config(place, format!("the header `{name}` is the host's")));
     }
-    if value.chars().any(|c| c.is_control() && c != '\t') {
+    if let SecretText::Text(value) = value
+        && value.chars().any(|c| c.is_control() && c != '\t')
+    {
         return Err(Error::config(place, format!("the value of the header `{name}` holds a control character")));
     }
     Ok(())

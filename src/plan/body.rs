@@ -2,6 +2,7 @@
 
 use super::template::Part;
 use crate::error::Result;
+use crate::slot;
 use serde_json::{Map, Value};
 
 /// A JSON document with placeholders.
@@ -19,6 +20,9 @@ pub enum Body {
 impl Body {
     /// Reads a document. `bind` makes the parts of a text.
     pub fn parse(value: &Value, bind: &mut dyn FnMut(&str) -> Result<Vec<Part>>) -> Result<Self> {
+        if let Some(name) = slot::name_of(value) {
+            return Ok(Self::Text(vec![Part::Secret(name.to_owned())]));
+        }
         Ok(match value {
             Value::String(text) => Self::Text(bind(text)?),
             Value::Array(items) => Self::List(items.iter().map(|item| Self::parse(item, bind)).collect::<Result<_>>()?),

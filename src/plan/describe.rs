@@ -6,6 +6,7 @@ use crate::config::model::WriteDisposition;
 use crate::error::Error;
 use crate::request::origin;
 use crate::shape::naming;
+use crate::slot;
 use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
@@ -89,11 +90,19 @@ impl Resource {
     }
 
     fn slots(&self) -> Vec<String> {
-        match &self.auth {
+        let mut slots = match &self.auth {
             Some(crate::auth::Auth::Brokered { credential }) => vec![credential.clone()],
             Some(auth) => auth.slots().map(str::to_owned).collect(),
             None => Vec::new(),
+        };
+        for part in self.parts() {
+            match part {
+                Part::Secret(name) => slots.push(name.clone()),
+                Part::Text(text) => slots.extend(slot::stand_ins(text).map(|(_, name)| name)),
+                Part::Variable(_) | Part::Field(_) => {}
+            }
         }
+        slots
     }
 
     fn shown_url(&self) -> String {
@@ -101,6 +110,7 @@ impl Resource {
             Part::Text(text) => text.clone(),
             Part::Variable(name) => format!("{{{name}}}"),
             Part::Field(field) => format!("{{resources.{field}}}"),
+            Part::Secret(name) => format!("{{secret: {name}}}"),
         });
         parts.collect()
     }

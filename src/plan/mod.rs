@@ -152,7 +152,7 @@ impl Resource {
         let is_entity = endpoint.path.as_deref().is_some_and(names_entity);
         let paginator = match (&endpoint.paginator, &client.paginator) {
             (Some(paginator), _) => Paginator::new(paginator, &at("paginator"))?,
-            (None, _) if is_entity => Some(Paginator::SinglePage),
+            (None, _) if is_entity => Some(Paginator::single_page()),
             (None, Some(paginator)) => Paginator::new(paginator, "/client/paginator")?,
             (None, None) => None,
         };
@@ -196,11 +196,16 @@ impl Resource {
         format!("{}/endpoint/{key}", self.pointer)
     }
 
-    /// Every field of a parent's record that its requests use.
-    fn fields(&self) -> impl Iterator<Item = &Field> {
+    /// Every part of the texts of its requests.
+    fn parts(&self) -> impl Iterator<Item = &Part> {
         let texts = self.params.iter().chain(&self.headers).map(|(_, parts)| parts);
         let of_body = self.body.iter().flat_map(body::Body::parts);
-        std::iter::once(&self.url).chain(texts).flatten().chain(of_body).filter_map(|part| match part {
+        std::iter::once(&self.url).chain(texts).flatten().chain(of_body)
+    }
+
+    /// Every field of a parent's record that its requests use.
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.parts().filter_map(|part| match part {
             Part::Field(field) => Some(field),
             _ => None,
         })

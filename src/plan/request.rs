@@ -143,11 +143,14 @@ impl Resource {
     /// Where the credential goes, if one is used. Fails where a slot has no value on this side.
     fn placement(&self) -> Result<Option<Placement>> {
         let Some(auth) = &self.auth else { return Ok(None) };
-        auth.placement(|_| None).map(Some).map_err(|slot| {
-            Error::new(Kind::Auth, format!("the secret `{slot}` has no value here"))
-                .of(&self.name)
-                .advice("run the connector in a host that holds credentials, or write the value into the configuration")
-        })
+        auth.placement(|_| None).map(Some).map_err(|slot| self.no_value(&slot))
+    }
+
+    /// No host took the slot out of the configuration.
+    fn no_value(&self, slot: &str) -> Error {
+        Error::new(Kind::Auth, format!("the secret `{slot}` has no value here"))
+            .of(&self.name)
+            .advice("run the connector in a host that holds credentials, or write the value into the configuration")
     }
 
     fn render(&self, parts: &[Part], context: &Context, in_path: bool) -> Result<String> {
@@ -156,6 +159,7 @@ impl Resource {
             match part {
                 Part::Text(plain) => text.push_str(plain),
                 Part::Field(field) => text.push_str(&self.field(field, context, in_path)?),
+                Part::Secret(slot) => return Err(self.no_value(slot)),
                 Part::Variable(name) => {
                     let message = format!("nothing binds the path variable `{name}`");
                     return Err(Error::config(format!("{}/endpoint/path", self.pointer), message).of(&self.name));
@@ -265,6 +269,50 @@ mod tests {
             assert_eq!(followed.url.as_str(), written);
             for other in ["https://h.example/", "http://h.example:81/", "http://evil.example/"] {
                 assert_eq!(names(other), ["accept", "user-agent"], "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_outside_auth_is_named_and_never_guessed() {
+        let slot = json!({"secret": "k"});
+        let config = |value: Value| {
+            json!({"client": {"base_url": "http://h.example", "headers": {"x-a": value}}, "resources": [
+                {"name": "a", "endpoint": {"path": "p/{v}/x", "method": "POST", "headers": {"x-b": value},
+                    "params": {"q": value, "v": value, "l": ["x", value]}, "json": {"d": {"e": [value]}, "f": value}}}]})
+        };
+        let described = plan(config(slot.clone())).describe();
+        let slots: Vec<_> = described.slots.iter().map(|slot| (slot.name.as_str(), &slot.origins[..])).collect();
+        assert_eq!(slots, [("k", &["http://h.example:80".to_owned()][..])]);
+        assert_eq!(described.resources[0].url, "http://h.example/p/{secret: k}/x");
+        let error = plan(config(slot)).resources[0].request(&Context::default(), &Position::First, None).unwrap_err();
+        assert_eq!((error.kind, &*error.message), (crate::error::Kind::Auth, "the secret `k` has no value here"));
+
+        // Where a host took it out, its stand-in is sent as it is, in every place.
+        let mark = crate::slot::stand_in("k");
+        let made = plan(config(json!(mark)));
+        let request = made.resources[0].request(&Context::default(), &Position::First, None).unwrap();
+        let url = format!("http://h.example/p/{mark}/x?q={mark}&l=x&l={mark}");
+        assert_eq!(request.url.as_str(), url);
+        let sent = request.headers.iter().filter(|(_, value)| *value == mark).count();
+        assert_eq!(sent, 2);
+        let body: Value = serde_json::from_slice(&request.body.unwrap()).unwrap();
+        assert_eq!(body, json!({"d": {"e": [mark]}, "f": mark}));
+        assert_eq!(made.describe().slots[0].name, "k");
+    }
+
+    #[test]
+    fn a_host_in_other_letters_is_refused() {
+        // The first letter is Cyrillic.
+        for (base, is_good) in [("https://аpple.example", false), ("https://xn--bcher-kva.example/ü", true)] {
+            let config = json!({"client": {"base_url": base}, "resources": ["a"]}).to_string();
+            match Plan::new(&Source { config: &config, params: "{}", bindings: "{}" }) {
+                Ok(_) => assert!(is_good, "{base}"),
+                Err(errors) => {
+                    assert!(!is_good, "{base}: {errors:?}");
+                    assert_eq!(errors[0].pointer.as_deref(), Some("/client/base_url"));
+                    assert!(errors[0].advice.as_deref().is_some_and(|advice| advice.contains("xn--")), "{errors:?}");
+                }
             }
         }
     }

@@ -13,6 +13,8 @@ pub enum Part {
     Variable(String),
     /// A field of a parent's record.
     Field(Field),
+    /// A secret that no host took out of the configuration.
+    Secret(String),
 }
 
 /// A field of the records of a resource that another resource depends on.

@@ -4,13 +4,15 @@ use super::headers;
 use super::origin::Origin;
 use super::redactor::Redactor;
 use super::secrets::Secrets;
+use super::slots::Slots;
 use crate::{Class, Error, Result};
 use http::header::{COOKIE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 use spile_connector::auth::{Auth, Placement, SecretText};
-use spile_connector::config::{auth_places, spell_out_auth};
+use spile_connector::config::{auth_places, slot_places, spell_out_auth};
+use spile_connector::slot::stand_in;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
@@ -22,6 +24,8 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 #[derive(Debug, Default)]
 pub struct Withheld {
     by_pointer: BTreeMap<String, Auth>,
+    /// The secrets outside `auth`, each with the first place that names it.
+    by_slot: BTreeMap<String, String>,
 }
 
 impl Withheld {
@@ -41,7 +45,14 @@ impl Withheld {
                 }
             }
         }
-        Ok(Self { by_pointer })
+        let mut by_slot = BTreeMap::new();
+        for (pointer, name) in slot_places(source) {
+            if let Some(place) = source.pointer_mut(&pointer) {
+                *place = Value::String(stand_in(&name));
+            }
+            by_slot.entry(name).or_insert(pointer);
+        }
+        Ok(Self { by_pointer, by_slot })
     }
 
     /// JSON pointers of the `auth` objects.
@@ -49,9 +60,10 @@ impl Withheld {
         self.by_pointer.keys().map(String::as_str)
     }
 
-    /// The slots that they name.
+    /// The slots that the source names, in `auth` objects and elsewhere.
     pub fn slots(&self) -> BTreeSet<&str> {
-        self.by_pointer.values().flat_map(Auth::slots).collect()
+        let elsewhere = self.by_slot.keys().map(String::as_str);
+        self.by_pointer.values().flat_map(Auth::slots).chain(elsewhere).collect()
     }
 
     /// Reads the secrets. The credentials are bound to no origin yet.
@@ -61,6 +73,12 @@ impl Withheld {
             for slot in auth.slots() {
                 values.insert(slot, secrets.value(slot).map_err(|error| error.at(pointer))?);
             }
+        }
+        let mut elsewhere = Vec::new();
+        for (slot, pointer) in &self.by_slot {
+            let value = secrets.value(slot).map_err(|error| error.at(pointer))?;
+            elsewhere.push((slot.clone(), value.clone()));
+            values.insert(slot, value);
         }
         let mut by_pointer = BTreeMap::new();
         let mut hidden: Vec<Zeroizing<String>> = values.values().cloned().collect();
@@ -73,7 +91,8 @@ impl Withheld {
             hidden.extend(secret_texts(auth, &credential.placement));
             by_pointer.insert(pointer.clone(), credential);
         }
-        Ok(Credentials { by_pointer, redactor: Redactor::new(hidden.iter().map(|secret| secret.as_str())) })
+        let slots = Slots::new(elsewhere);
+        Ok(Credentials { by_pointer, slots, redactor: Redactor::new(hidden.iter().map(|secret| secret.as_str())) })
     }
 }
 
@@ -135,6 +154,7 @@ impl Drop for Credential {
 #[derive(Default)]
 pub struct Credentials {
     by_pointer: BTreeMap<String, Credential>,
+    slots: Slots,
     redactor: Redactor,
 }
 
@@ -157,9 +177,17 @@ pub(super) enum Unsigned {
 }
 
 impl Credentials {
-    /// Lets the credential at this pointer be sent to these origins, besides those it is bound to already.
-    /// Fails for a pointer at which there is none.
+    /// Lets the credential at this pointer, or the secret of this name, be sent to these origins, besides those it is bound to
+    /// already. Fails where there is none.
     pub fn bind(&mut self, pointer: &str, origins: impl IntoIterator<Item = Origin>) -> Result<()> {
+        if !pointer.starts_with('/') {
+            let bound = self.slots.bind(pointer, origins);
+            return if bound {
+                Ok(())
+            } else {
+                Err(Error::new(Class::Internal, "no secret to bind").fact("secret", pointer))
+            };
+        }
         let credential = self
             .by_pointer
             .get_mut(pointer)
@@ -171,6 +199,11 @@ impl Credentials {
     /// JSON pointers of the `auth` objects they come from.
     pub fn pointers(&self) -> impl Iterator<Item = &str> {
         self.by_pointer.keys().map(String::as_str)
+    }
+
+    /// The secrets outside `auth`.
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Takes these credentials out of texts.

@@ -61,6 +61,23 @@ impl Failure {
         Self::denied(Code::HttpRequestDenied, error)
     }
 
+    /// The secret may not go there.
+    pub fn slot_not_bound(origin: &Origin, name: &str) -> Self {
+        let error = Error::new(Class::Policy, "the connector may not send this secret to this origin")
+            .fact("origin", origin)
+            .fact("secret", name)
+            .advice("a secret is sent only to the origins of the resources whose headers, parameters or body name it");
+        Self::denied(Code::HttpRequestDenied, error)
+    }
+
+    /// The secret has a character that no header can hold.
+    pub fn slot_not_for_header(name: &str) -> Self {
+        let error = Error::new(Class::Auth, "the secret has a character that its header cannot hold")
+            .fact("secret", name)
+            .advice("look for a line break or a character that is not ASCII in it");
+        Self::denied(Code::HttpRequestDenied, error)
+    }
+
     /// The origin has an address that the operator did not allow.
     pub fn address_refused(origin: &Origin, address: IpAddr, network: &str) -> Self {
         let error = Error::new(Class::Policy, "the connector may not reach this address")

@@ -9,6 +9,7 @@ use super::limits::HttpLimits;
 use super::origin::Origin;
 use super::policy::Policy;
 use super::redactor::Redactor;
+use super::slots::Unfilled;
 use crate::Error;
 use bytes::Bytes;
 use http::uri::Scheme;
@@ -115,7 +116,7 @@ impl Run {
     ) -> Result<Response<WasiBody>, Failure> {
         let start = Instant::now();
         let (mut parts, body) = request.into_parts();
-        let (origin, path, mut query) = target(&parts.uri, &self.limits)?;
+        let (origin, mut path, mut query) = target(&parts.uri, &self.limits)?;
         if !self.policy.allows(&origin) {
             return Err(Failure::origin_not_allowed(&origin));
         }
@@ -126,6 +127,9 @@ impl Run {
         let permit = self.spend()?;
         headers::remove_owned(&mut parts.headers);
         self.sign(&origin, &mut parts.headers, &mut query)?;
+        let slots = self.credentials.slots();
+        let unfilled = |unfilled| unfilled_slot(unfilled, &origin);
+        slots.fill_head(&origin, &mut path, &mut query, &mut parts.headers).map_err(unfilled)?;
         check_size(&parts.headers, &self.limits, Code::HttpRequestHeaderSectionSize)?;
 
         let private = self.policy.allows_private(&origin);
@@ -134,6 +138,7 @@ impl Run {
         }
         let deadline = start + self.limits.total_timeout;
         let body = timeout_at(deadline, self.collect(body)).await.map_err(|_| Code::ConnectionWriteTimeout)??;
+        let body = slots.fill_body(&origin, &parts.headers, body).map_err(unfilled)?;
         let url = url(&origin, &path, query.as_deref())?;
         let mut request = reqwest::Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;
@@ -246,6 +251,17 @@ fn target(uri: &Uri, limits: &HttpLimits) -> Result<(Origin, String, Option<Stri
         ));
     }
     Ok((origin, uri.path().to_owned(), uri.query().map(str::to_owned)))
+}
+
+/// A secret that may not go where the connector wants it.
+fn unfilled_slot(unfilled: Unfilled, origin: &Origin) -> Failure {
+    match unfilled {
+        Unfilled::Unknown => {
+            Failure::malformed(Code::HttpRequestDenied, "the connector asked for a secret that there is not")
+        }
+        Unfilled::Unbound(name) => Failure::slot_not_bound(origin, &name),
+        Unfilled::NotForHeader(name) => Failure::slot_not_for_header(&name),
+    }
 }
 
 /// Puts the URL together again.

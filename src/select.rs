@@ -33,7 +33,8 @@ impl Selector {
         };
         match JsonPath::parse(&whole) {
             Ok(path) => Ok(Self { path: Path::JsonPath(path) }),
-            Err(error) => Err(Error::config(pointer, format!("\"{text}\" is not a JSONPath: {error}"))),
+            Err(error) => Err(Error::config(pointer, format!("\"{text}\" is not a JSONPath: {error}"))
+                .advice("write a path such as `data`, `data.items`, `data[0].id` or `data[*].items[*]`")),
         }
     }
 

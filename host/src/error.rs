@@ -71,6 +71,8 @@ pub struct FilePlace {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
+    /// JSON pointer to what stands there, or is missing there; empty for a place that is none of the document's values.
+    pub pointer: String,
 }
 
 impl fmt::Display for FilePlace {
@@ -115,16 +117,19 @@ impl Error {
     pub fn in_file(mut self, document: &Document, place: &Place) -> Self {
         self.places.push(FilePlace {
             file: document.name.clone(),
-            text: Arc::from(document.text.as_str()),
+            text: Arc::clone(&document.shown),
             span: place.span.clone(),
             line: place.line,
             column: place.column,
+            pointer: place.pointer.clone(),
         });
         self
     }
 
-    /// One failure of several; the first speaks for all. None where there are none.
+    /// One failure of several, in the order of their places in the file; the first speaks for all. None where there are none.
     pub fn all(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut errors: Vec<Self> = errors.into_iter().collect();
+        errors.sort_by_key(|error| error.places.first().map(|place| place.span.start));
         let mut errors = errors.into_iter();
         let mut first = errors.next()?;
         first.more.extend(errors);

@@ -10,14 +10,13 @@
 use crate::destination::Target;
 use crate::gate::{Client, Gate, Origin, Policy, Secrets, Withheld};
 use crate::load::{self, Loader, Published, Resumed};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Parted, Pipeline};
 use crate::sandbox::{self, Connector, Description, Instance, Limits, OpenRequest, ResourceCounts, SourceConfig, Step};
 use crate::{Class, Error, Result};
 use arrow_array::RecordBatch;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -88,20 +87,17 @@ pub struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     /// Takes the credentials out of the pipeline's source, and asks the connector what it needs. Makes no request.
     pub async fn new(pipeline: &'a Pipeline, connector: &'a Connector, limits: Limits) -> Result<Self> {
-        let mut source = pipeline.source.clone();
-        let withheld = Withheld::take(&mut source).map_err(|error| pipeline.locate(error))?;
-        let bindings: Map<String, Value> =
-            pipeline.bindings.iter().map(|(name, field)| (name.clone(), Value::String(field.clone()))).collect();
-        let source = SourceConfig {
-            config: source.to_string(),
-            params: Value::Object(pipeline.params.clone()).to_string(),
-            bindings: Value::Object(bindings).to_string(),
-        };
+        let Parted { source, withheld, mut defects } = pipeline.part();
         let mut instance = connector.start(Gate::closed(), limits.clone()).await?;
-        let description = instance.describe(&source).await.map_err(|errors| {
-            let errors = errors.into_iter().map(|error| pipeline.locate(error));
-            Error::all(errors).unwrap_or_else(|| Error::new(Class::Internal, "the connector gave no reason"))
-        })?;
+        let description = instance.describe(&source).await;
+        let description = match (description, defects.is_empty()) {
+            (Ok(description), true) => description,
+            (description, _) => {
+                defects.extend(description.err().into_iter().flatten());
+                let none = || Error::new(Class::Internal, "the connector gave no reason");
+                return Err(pipeline.refused(defects).unwrap_or_else(none));
+            }
+        };
         Ok(Self { pipeline, connector, source, withheld, description, limits })
     }
 
@@ -255,28 +251,17 @@ impl<'a> Prepared<'a> {
             [] => resource.selected,
             names => names.contains(&resource.name),
         });
+        let position = |name: &str| self.description.resources.iter().position(|resource| resource.name == name);
+        let mut unbound = BTreeSet::new();
         for resource in selected {
             let mut at = Some(resource);
             while let Some(resource) = at {
-                if let Some(name) = resource.unbound.first() {
-                    return Err(self.pipeline.locate(self.unbound_error(&resource.name, name)));
-                }
+                let index = position(&resource.name).unwrap_or_default();
+                unbound.extend(resource.unbound.iter().map(|name| (index, name.as_str())));
                 at = resource.parent.as_deref().and_then(named);
             }
         }
-        Ok(())
-    }
-
-    fn unbound_error(&self, resource: &str, name: &str) -> Error {
-        let index = self.description.resources.iter().position(|other| other.name == resource).unwrap_or(0);
-        Error::new(Class::Config, format!("nothing binds the path variable `{name}`"))
-            .fact("resource", resource)
-            .at(format!("/resources/{index}/endpoint/path"))
-            .advice(format!(
-                "give it a value with `--param {name}=VALUE` or in the endpoint's `params`; or fill it from another \
-                 resource's records with `bindings: {{{name}: parent.field}}` in the pipeline, `--bind {name}=parent.field`, \
-                 or `{{resources.parent.field}}` in the path"
-            ))
+        self.pipeline.unbound(unbound).map_or(Ok(()), Err)
     }
 
     fn plans(&self, resources: &[String]) -> Result<Vec<load::ResourcePlan>> {

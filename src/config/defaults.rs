@@ -17,6 +17,8 @@ pub fn merge(defaults: Option<&Value>, item: Value) -> Value {
         for (key, value) in defaults {
             if key == "endpoint" {
                 merge_endpoint(&mut endpoint, value);
+            } else if key == "columns" {
+                merge_columns(&mut resource, value);
             } else if !resource.contains_key(key) {
                 resource.insert(key.clone(), value.clone());
             }
@@ -26,6 +28,14 @@ pub fn merge(defaults: Option<&Value>, item: Value) -> Value {
     // `auth` tells null from absent: null signs nothing.
     resource.retain(|_, value| !value.is_null());
     endpoint.retain(|key, value| key == "auth" || !value.is_null());
+    for hints in resource.get_mut("columns").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        if let Value::Object(hints) = hints {
+            hints.retain(|_, value| !value.is_null());
+        }
+    }
+    if let Some(disposition) = resource.get("write_disposition").and_then(|form| form.get("disposition")) {
+        resource.insert("write_disposition".to_owned(), disposition.clone());
+    }
     resource.insert("endpoint".to_owned(), Value::Object(endpoint));
     Value::Object(resource)
 }
@@ -38,9 +48,29 @@ fn object_form(endpoint: Option<Value>) -> Map<String, Value> {
     }
 }
 
+/// Column by column, and hint by hint.
+fn merge_columns(resource: &mut Map<String, Value>, defaults: &Value) {
+    let (Value::Object(defaults), Value::Object(own)) =
+        (defaults, resource.entry("columns").or_insert_with(|| defaults.clone()))
+    else {
+        return;
+    };
+    for (name, default) in defaults {
+        let (Value::Object(hints), Value::Object(default)) =
+            (own.entry(name).or_insert_with(|| default.clone()), default)
+        else {
+            continue;
+        };
+        for (hint, value) in default {
+            hints.entry(hint).or_insert_with(|| value.clone());
+        }
+    }
+}
+
 fn merge_endpoint(endpoint: &mut Map<String, Value>, defaults: &Value) {
     let Value::Object(defaults) = defaults else { return };
-    for (key, default) in defaults {
+    // A path is never missing: it is the name, if nothing else.
+    for (key, default) in defaults.iter().filter(|(key, _)| *key != "path") {
         match endpoint.get_mut(key) {
             None => {
                 endpoint.insert(key.clone(), default.clone());
@@ -74,6 +104,29 @@ mod tests {
             json!({"name": "n", "write_disposition": "merge", "endpoint": {"path": "p",
                 "params": {"b": 3, "c": null, "a": 1}, "headers": {"y": "2"}, "auth": null, "data_selector": "d"}})
         );
+    }
+
+    #[test]
+    fn columns_are_merged_by_column_and_by_hint() {
+        let defaults =
+            json!({"columns": {"a": {"data_type": "text", "nullable": false}, "b": {"data_type": "bigint"}}});
+        let item = json!({"name": "n", "columns": {"a": {"nullable": null, "primary_key": true}, "c": {}}});
+        let columns = |item| merge(Some(&defaults), item).get("columns").cloned();
+        assert_eq!(
+            columns(item),
+            Some(json!({"a": {"primary_key": true, "data_type": "text"}, "c": {}, "b": {"data_type": "bigint"}}))
+        );
+        // What one resource says reaches no other one.
+        assert_eq!(columns(json!("m")), defaults.get("columns").cloned());
+        assert_eq!(columns(json!({"name": "m", "columns": null})), None);
+    }
+
+    #[test]
+    fn a_path_is_no_default_and_a_disposition_is_a_word() {
+        let defaults = json!({"endpoint": {"path": "p"}});
+        let item = json!({"name": "n", "write_disposition": {"disposition": "merge", "strategy": "delete-insert"}});
+        let expected = json!({"name": "n", "write_disposition": "merge", "endpoint": {}});
+        assert_eq!(merge(Some(&defaults), item), expected);
     }
 
     #[test]

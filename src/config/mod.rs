@@ -4,9 +4,15 @@
 //! text ─► document ─► validate (schema of the model) ─► merge defaults ─► model
 //! ```
 
+mod check;
 mod defaults;
+mod extract;
+mod hints;
+mod later;
 pub mod model;
 mod paginator;
+mod repair;
+mod spelling;
 mod validate;
 pub use validate::{nearest, validate};
 
@@ -14,6 +20,10 @@ use crate::error::{Error, Kind, Result};
 use crate::slot;
 use model::{Client, Resource, Source};
 use serde_json::Value;
+use spelling::Spelling;
+
+/// How many defects of a document are told at most.
+const MOST_DEFECTS: usize = 100;
 
 /// A configuration that fits the dialect.
 pub struct Config {
@@ -21,7 +31,7 @@ pub struct Config {
     pub client: Client,
     /// The resources, defaults merged in, in the order of the document.
     pub resources: Vec<Resource>,
-    /// Spellings that work but are the older ones.
+    /// Spellings that work but are the older ones, and keys that have no effect.
     pub warnings: Vec<Error>,
 }
 
@@ -34,10 +44,97 @@ pub fn schema() -> Value {
     serde_json::from_str(SCHEMA).unwrap_or_default()
 }
 
-/// JSON pointers of the places where the dialect has an `auth` object. One without `type` is a bearer token.
+/// JSON pointers of the places where the dialect has an `auth` object.
 pub fn auth_places(document: &Value) -> Vec<String> {
     let of_endpoints = endpoints(document).into_iter().map(|pointer| format!("{pointer}/auth"));
     std::iter::once("/client/auth".to_owned()).chain(of_endpoints).collect()
+}
+
+/// Spells out an `auth` value: a text is its type, an object without `type` is a bearer token, and what is missing of a
+/// credential is the slot of that name.
+pub fn spell_out_auth(auth: &mut Value) {
+    spelling::spell_out_auth(auth, &schema());
+}
+
+/// Takes every `auth` value that does not fit the dialect out of a document. The defects do not repeat what is in it.
+pub fn take_wrong_auth(document: &mut Value) -> Vec<Error> {
+    let schema = schema();
+    let mut defects = Vec::new();
+    for pointer in auth_places(document) {
+        let Some(auth) = document.pointer_mut(&pointer).filter(|auth| !auth.is_null()) else { continue };
+        spelling::spell_out_auth(auth, &schema);
+        let found = validate::validate_auth(&schema, auth, &pointer);
+        if !found.is_empty() {
+            *auth = Value::Null;
+        }
+        defects.extend(found);
+    }
+    defects
+}
+
+/// Spellings of a configuration that are the older ones, and keys that have no effect.
+pub fn warnings(document: &Value) -> Vec<Error> {
+    let mut document = document.clone();
+    let spelling = spelling::spell_out(&mut document, &schema());
+    let (_, idle) = later::find(&document);
+    spelling.located(spelling.warnings.iter().cloned().chain(idle))
+}
+
+/// Reads a configuration from JSON text, and makes something of it. The error holds every defect: what is wrong is taken out,
+/// and the rest is tried again.
+pub fn read<T>(text: &str, make: &mut dyn FnMut(Config) -> Result<T, Vec<Error>>) -> Result<T, Vec<Error>> {
+    let mut document: Value = serde_json::from_str(text)
+        .map_err(|error| vec![Error::config("", format!("the configuration is not valid JSON: {error}"))])?;
+    let schema = schema();
+    let spelling = spelling::spell_out(&mut document, &schema);
+    let mut defects = spelling.defects.clone();
+    loop {
+        let found = match Config::of(&document, &schema, &spelling).and_then(&mut *make) {
+            Ok(made) if defects.is_empty() => return Ok(made),
+            Ok(_) => return Err(defects),
+            Err(found) => found,
+        };
+        // All places first: taking one defect out may take the place of another one away.
+        let place = |defect: &Error| {
+            let pointer = defect.pointer.clone().unwrap_or_default();
+            in_defaults(&document, &pointer).unwrap_or(pointer)
+        };
+        let places: Vec<String> = found.iter().map(place).collect();
+        let taken_out: Vec<String> =
+            places.iter().map(|place| repair::nearest_place(&document, place).to_owned()).collect();
+        let told = defects.clone();
+        let mut changed = false;
+        for (mut defect, place) in found.into_iter().zip(places) {
+            if !place.starts_with("/resources/") {
+                defect.resource = None;
+            }
+            defect.pointer = Some(spelling.original(place));
+            if !defects.contains(&defect) && !told.iter().any(|told| is_known(told, &defect)) {
+                defects.push(defect);
+            }
+        }
+        for place in taken_out {
+            changed |= repair::repair(&mut document, &place);
+        }
+        if !changed || defects.len() >= MOST_DEFECTS {
+            return Err(defects);
+        }
+    }
+}
+
+/// Whether a defect is the same as one that was told before, or comes of taking that one out.
+fn is_known(told: &Error, defect: &Error) -> bool {
+    let (Some(place), Some(pointer)) = (&told.pointer, &defect.pointer) else { return false };
+    let is_same = told.message == defect.message && told.resource == defect.resource;
+    let is_within = place.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/'));
+    is_same && (place == pointer || told.resource.is_some()) || is_within
+}
+
+/// The place in the defaults of what a resource has from there.
+fn in_defaults(document: &Value, pointer: &str) -> Option<String> {
+    let (_, rest) = pointer.strip_prefix("/resources/")?.split_once('/')?;
+    let place = format!("/resource_defaults/{rest}");
+    (document.pointer(pointer).is_none() && document.pointer(&place).is_some()).then_some(place)
 }
 
 /// JSON pointers of the places, outside `auth`, where `{secret: name}` stands for a text, each with the name.
@@ -61,7 +158,7 @@ fn collect_slots(value: &Value, pointer: &str, is_whole: bool, places: &mut Vec<
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
-                collect_slots(value, &format!("{pointer}/{}", validate::escape(key)), false, places);
+                collect_slots(value, &format!("{pointer}/{}", spelling::escape(key)), false, places);
             }
         }
         Value::Array(items) => {
@@ -76,34 +173,42 @@ fn collect_slots(value: &Value, pointer: &str, is_whole: bool, places: &mut Vec<
 impl Config {
     /// Reads a configuration from JSON text. The error holds every defect of the document.
     pub fn parse(text: &str) -> Result<Self, Vec<Error>> {
-        let mut document: Value = serde_json::from_str(text)
-            .map_err(|error| vec![Error::config("", format!("the configuration is not valid JSON: {error}"))])?;
-        let warnings = spell_out(&mut document);
-        let defects = validate(&schema(), &document);
+        read(text, &mut Ok)
+    }
+
+    fn of(document: &Value, schema: &Value, spelling: &Spelling) -> Result<Self, Vec<Error>> {
+        let mut defects = validate(schema, document);
+        let (refused, idle) = later::find(document);
+        let fits = defects.is_empty();
+        defects.extend(refused);
+        if !fits {
+            return Err(defects);
+        }
+        let mut document = document.clone();
+        if let Some(Value::Object(client)) = document.get_mut("client") {
+            client.retain(|_, value| !value.is_null());
+        }
+        let source: Source = typed(document, "")?;
+        let mut resources: Vec<Resource> = Vec::with_capacity(source.resources.len());
+        for (index, item) in source.resources.into_iter().enumerate() {
+            let pointer = format!("/resources/{index}");
+            let merged = defaults::merge(source.resource_defaults.as_ref(), item);
+            defects.extend(check::resource(&merged, &pointer));
+            match typed(merged, &pointer) {
+                Ok(resource) => resources.push(resource),
+                // A value that was refused already is none that can be read.
+                Err(_) if !defects.is_empty() => return Err(defects),
+                Err(error) => return Err(error),
+            }
+        }
+        defects.extend(check::repeated_names(resources.iter().map(|resource| resource.name.as_str())));
         if !defects.is_empty() {
             return Err(defects);
         }
-        let source: Source = typed(document, "")?;
-        let mut resources = Vec::with_capacity(source.resources.len());
-        for (index, item) in source.resources.into_iter().enumerate() {
-            let merged = defaults::merge(source.resource_defaults.as_ref(), item);
-            resources.push(typed::<Resource>(merged, &format!("/resources/{index}"))?);
-        }
+        let warnings = spelling.located(spelling.warnings.iter().cloned().chain(idle));
         let mut config = Self { client: source.client, resources, warnings };
-        config.repeated_names()?;
         config.normalise();
         Ok(config)
-    }
-
-    fn repeated_names(&self) -> Result<(), Vec<Error>> {
-        let repeated: Vec<Error> = (self.resources.iter().enumerate())
-            .filter(|(index, resource)| self.resources.iter().take(*index).any(|other| other.name == resource.name))
-            .map(|(index, resource)| {
-                let message = format!("the name `{}` is taken by an earlier resource", resource.name);
-                Error::config(format!("/resources/{index}/name"), message)
-            })
-            .collect();
-        if repeated.is_empty() { Ok(()) } else { Err(repeated) }
     }
 
     /// Fills what the dialect leaves to other fields: the path is the name where it is not given.
@@ -111,38 +216,6 @@ impl Config {
         for resource in &mut self.resources {
             resource.endpoint.path.get_or_insert_with(|| resource.name.clone());
         }
-    }
-}
-
-/// Brings the short and the older forms of a document into those of the model. Tells which are the older ones.
-fn spell_out(document: &mut Value) -> Vec<Error> {
-    let mut warnings = Vec::new();
-    for pointer in auth_places(document) {
-        if let Some(Value::Object(auth)) = document.pointer_mut(&pointer) {
-            auth.entry("type").or_insert_with(|| Value::String("bearer".to_owned()));
-        }
-    }
-    for pointer in endpoints(document) {
-        if let Some(Value::String(method)) = document.pointer_mut(&format!("{pointer}/method"))
-            && matches!(method.as_str(), "get" | "post")
-        {
-            method.make_ascii_uppercase();
-        }
-        older_paginator(document, &format!("{pointer}/paginator"), &mut warnings);
-    }
-    older_paginator(document, "/client/paginator", &mut warnings);
-    warnings
-}
-
-fn older_paginator(document: &mut Value, pointer: &str, warnings: &mut Vec<Error>) {
-    let Some(paginator) = document.pointer_mut(pointer) else { return };
-    if let Value::String(kind) = paginator {
-        *paginator = Value::Object([("type".to_owned(), Value::String(std::mem::take(kind)))].into_iter().collect());
-    }
-    if let Some(kind) = paginator.get_mut("type").filter(|kind| *kind == "json_response") {
-        *kind = Value::String("json_link".to_owned());
-        let warning = Error::config(pointer, "the paginator `json_response` is called `json_link` now");
-        warnings.push(warning.advice("write `json_link`"));
     }
 }
 
@@ -184,9 +257,31 @@ mod tests {
         assert_eq!(slot_places(&document), expected.map(|(place, name)| (place.to_owned(), name.to_owned())));
     }
 
+    /// The schema of the types. That of the defaults is the one of a resource, without its name.
+    fn generated() -> Value {
+        let mut schema = schemars::schema_for!(Source).to_value();
+        if let Some(Value::Object(definitions)) = schema.get_mut("$defs")
+            && let Some(mut defaults) = definitions.get("Resource").cloned()
+        {
+            let remove = |place: Option<&mut Value>| match place {
+                Some(Value::Object(keys)) => drop(keys.remove("name")),
+                Some(Value::Array(keys)) => keys.retain(|key| key != "name"),
+                _ => {}
+            };
+            remove(defaults.get_mut("properties"));
+            remove(defaults.get_mut("required"));
+            if let Some(endpoint) = defaults.pointer_mut("/properties/endpoint") {
+                *endpoint = json!({"anyOf": [{"$ref": "#/$defs/Endpoint"}, {"type": "null"}],
+                    "description": "Fields merged into every endpoint that does not have them."});
+            }
+            definitions.insert(model::DEFAULTS.to_owned(), defaults);
+        }
+        schema
+    }
+
     #[test]
     fn the_schema_in_the_file_is_the_one_of_the_types() {
-        let generated = schemars::schema_for!(Source).to_value();
+        let generated = generated();
         if std::env::var_os("BLESS").is_some() {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/schema.json");
             std::fs::write(file, format!("{generated:#}\n")).unwrap();
@@ -230,5 +325,107 @@ mod tests {
         let (pointer, message) = defects(&json!("jsonlink")).swap_remove(0);
         assert_eq!(pointer, "/client/paginator/type");
         assert!(message.starts_with("expected one of `auto`, `single_page`, `json_link`"), "{message}");
+    }
+
+    /// Message and pointer of every defect, and of every warning.
+    fn told(config: &Value) -> Vec<(String, String)> {
+        let errors = match Config::parse(&config.to_string()) {
+            Ok(config) => config.warnings,
+            Err(errors) => errors,
+        };
+        errors.into_iter().map(|error| (error.message, error.pointer.unwrap_or_default())).collect()
+    }
+
+    #[test]
+    fn what_a_credential_lacks_is_a_slot() {
+        let spelt = |mut auth: Value| {
+            spell_out_auth(&mut auth);
+            auth
+        };
+        let bearer = json!({"type": "bearer", "token": {"secret": "token"}});
+        assert_eq!(spelt(json!("bearer")), bearer);
+        assert_eq!(spelt(json!({})), bearer);
+        assert_eq!(spelt(json!({"token": "t"})), json!({"type": "bearer", "token": "t"}));
+        assert_eq!(
+            spelt(json!({"type": "http_basic", "username": "u"})),
+            json!({"type": "http_basic", "username": "u", "password": {"secret": "password"}})
+        );
+        assert_eq!(
+            spelt(json!({"type": "api_key", "name": "X"})),
+            json!({"type": "api_key", "name": "X", "api_key": {"secret": "api_key"}})
+        );
+        assert_eq!(spelt(json!("brokered")), json!({"type": "brokered"}));
+        assert_eq!(spelt(json!(["x"])), json!(["x"]));
+    }
+
+    #[test]
+    fn older_spellings_are_those_of_today_with_a_warning() {
+        let config = json!({"client": {"base_url": "b"}, "resources": ["a", {"name": "b", "endpoint": {
+            "path": "a/{id}/b", "params": {"id": {"type": "resolve", "resource": "a", "field": "x.y"}}}}]});
+        let read = Config::parse(&config.to_string()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        assert_eq!(read.resources[1].endpoint.params["id"], "{resources.a.x.y}");
+        let warning = &read.warnings[0];
+        assert_eq!(warning.pointer.as_deref(), Some("/resources/1/endpoint/params/id"));
+        assert_eq!(warning.advice.as_deref(), Some("write `{resources.a.x.y}` in the path"));
+
+        let mut document = json!({"resources": [{"name": "a", "endpoint": {"params": {"since":
+            {"type": "incremental", "cursor_path": "at", "transform": "f", "end_param": "until"}}}}]});
+        let spelling = spelling::spell_out(&mut document, &schema());
+        // `end_param` has no place in this form.
+        assert_eq!(spelling.defects.len(), 1);
+        assert_eq!(
+            document.pointer("/resources/0/endpoint"),
+            Some(&json!({"params": {"since": "{incremental.start_value}"},
+                "incremental": {"cursor_path": "at", "convert": "f"}}))
+        );
+        let place = "/resources/0/endpoint/incremental/convert".to_owned();
+        assert_eq!(spelling.original(place), "/resources/0/endpoint/params/since/convert");
+
+        let mut document = json!({"resource_defaults": {"endpoint": {"incremental":
+            {"cursor_path": "at", "start_param": "since", "end_param": "until"}}}, "resources": []});
+        let spelling = spelling::spell_out(&mut document, &schema());
+        assert_eq!(spelling.warnings.len(), 2);
+        let params = json!({"since": "{incremental.start_value}", "until": "{incremental.end_value}"});
+        assert_eq!(document.pointer("/resource_defaults/endpoint/params"), Some(&params));
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_neither_refused_nor_warned_of() {
+        let config = json!({
+            "client": {"base_url": "b", "headers": null, "auth": null, "paginator": null},
+            "resource_defaults": {"schema_contract": "evolve", "parallelized": true, "table_format": "native",
+                "columns": [{"name": "a", "unique": false, "description": "d", "x-mine": [1]}]},
+            "resources": [{"name": "r", "merge_key": null, "processing_steps": [], "include_from_parent": [],
+                "write_disposition": {"disposition": "merge", "strategy": "delete-insert"}, "selected": null,
+                "endpoint": {"method": "pOsT", "params": null, "headers": null, "incremental": null, "data": {}}}]
+        });
+        assert_eq!(told(&config), []);
+        let read = Config::parse(&config.to_string()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        assert!(read.resources[0].columns.contains_key("a") && read.resources[0].selected);
+    }
+
+    #[test]
+    fn no_message_shows_a_credential() {
+        for auth in
+            [json!("hunter2"), json!({"type": "hunter2"}), json!({"token": ["hunter2"]}), json!({"token": 12_345})]
+        {
+            let config = json!({"client": {"base_url": "b", "auth": auth}, "resources": []});
+            let errors = Config::parse(&config.to_string()).err().unwrap();
+            assert!(
+                !format!("{errors:?}").contains("hunter2") && !format!("{errors:?}").contains("12345"),
+                "{errors:?}"
+            );
+            let mut document = config.clone();
+            assert_eq!(take_wrong_auth(&mut document).len(), errors.len());
+            assert_eq!(document.pointer("/client/auth"), Some(&Value::Null));
+        }
+    }
+
+    #[test]
+    fn a_document_full_of_defects_is_read_in_no_time() {
+        let resources: Vec<Value> = (0..5000).map(|index| json!({"name": "r", "x": index, "endpoint": "{"})).collect();
+        let errors = told(&json!({"client": {"base_url": "b"}, "resources": resources}));
+        assert!(errors.len() >= MOST_DEFECTS, "{}", errors.len());
+        assert!(Config::parse("7").is_err() && Config::parse("[]").is_err() && Config::parse("{}").is_err());
     }
 }

@@ -1,12 +1,16 @@
 //! The typed configuration. Its doc comments are the descriptions in the JSON Schema that `spec` gives.
 //!
 //! The document is checked against the schema generated from these types before it is read into them, so the messages that
-//! a person sees come from `validate`, with a place for each, and never from serde.
+//! a person sees come from `validate`, with a place for each, and never from serde. Keys whose values nothing reads stand here
+//! for the schema's sake: `later` says what becomes of them.
 
+use super::extract::{Form, Incremental, ProcessingStep, ResponseAction};
+pub use super::hints::*;
 pub use super::paginator::*;
 use crate::auth::{Auth, SecretText};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -17,13 +21,21 @@ use std::collections::BTreeMap;
 pub struct Source {
     /// Connection settings shared by all resources.
     pub client: Client,
-    /// Fields merged into every resource that does not have them.
+    /// Fields merged into every resource that does not have them: all but `name`.
     #[schemars(with = "Option<ResourceDefaults>")]
     pub resource_defaults: Option<Value>,
     /// The endpoints to read, each with its table.
     #[schemars(with = "Vec<ResourceItem>")]
     pub resources: Vec<Value>,
 }
+
+/// The name of the schema of [`ResourceDefaults`].
+pub(super) const DEFAULTS: &str = "ResourceDefaults";
+
+/// Stands for the schema that `super::schema` makes from that of a resource.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "only its name is used")]
+struct ResourceDefaults {}
 
 /// Connection settings shared by all resources.
 #[derive(Deserialize, JsonSchema)]
@@ -33,6 +45,7 @@ pub struct Client {
     pub base_url: String,
     /// Headers sent with every request.
     #[serde(default)]
+    #[schemars(with = "Option<BTreeMap<String, SecretText>>")]
     pub headers: BTreeMap<String, SecretText>,
     /// How requests are signed.
     pub auth: Option<Auth>,
@@ -57,40 +70,61 @@ pub enum ResourceItem {
 #[serde(deny_unknown_fields)]
 pub struct Resource {
     /// Identifies the resource; the table's name and the path too, where those are not given.
+    #[schemars(length(min = 1))]
     pub name: String,
     /// The table that its records go to.
+    #[schemars(length(min = 1))]
     pub table_name: Option<String>,
     /// How rows meet the rows that are there.
     #[serde(default)]
+    #[schemars(with = "Option<WriteDispositionItem>")]
     pub write_disposition: WriteDisposition,
     /// The field or fields that identify a record.
     pub primary_key: Option<OneOrMany>,
-    /// Whether its rows are delivered; if not, it is read only where another resource depends on it.
-    #[serde(default = "yes")]
-    pub selected: bool,
+    /// The field or fields by which rows are replaced together.
+    #[schemars(with = "Option<OneOrMany>")]
+    pub merge_key: Option<IgnoredAny>,
+    /// What is known of columns beforehand: hints by name, or a list of hints with a `name` each.
+    #[serde(default)]
+    #[schemars(with = "Option<ColumnsItem>")]
+    pub columns: Map<String, Value>,
+    /// What becomes of tables, columns and types that are new.
+    #[schemars(with = "Option<SchemaContract>")]
+    pub schema_contract: Option<IgnoredAny>,
     /// How deep records are unfolded into columns and child tables; below that depth they are kept as JSON.
     pub max_table_nesting: Option<u32>,
+    /// Hints for child tables, by path.
+    #[schemars(with = "Option<BTreeMap<String, NestedHints>>")]
+    pub nested_hints: Option<IgnoredAny>,
+    /// Columns that refer to other tables.
+    #[schemars(with = "Option<Vec<Reference>>")]
+    pub references: Option<IgnoredAny>,
+    /// The format of the table at destinations that have several.
+    #[schemars(with = "Option<TableFormat>")]
+    pub table_format: Option<IgnoredAny>,
+    /// The format of the files that dlt loads rows with.
+    #[schemars(with = "Option<FileFormat>")]
+    pub file_format: Option<IgnoredAny>,
+    /// The table that this one is a child of.
+    #[schemars(with = "Option<String>")]
+    pub parent_table_name: Option<IgnoredAny>,
+    /// Whether its rows are delivered; if not, it is read only where another resource depends on it.
+    #[serde(default = "yes")]
+    #[schemars(with = "Option<bool>")]
+    pub selected: bool,
+    /// dlt's word for reading at the same time as others. Spile always does.
+    #[schemars(with = "Option<bool>")]
+    pub parallelized: Option<IgnoredAny>,
+    /// Fields of the parent's record that each record gets, as `_<parent>_<field>`.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub include_from_parent: Option<IgnoredAny>,
+    /// What is done to records, in this order, before they become rows.
+    #[schemars(with = "Option<Vec<ProcessingStep>>")]
+    pub processing_steps: Option<IgnoredAny>,
     /// Where the records come from; a text is its path.
     #[serde(default)]
-    #[schemars(with = "EndpointItem")]
+    #[schemars(with = "Option<EndpointItem>")]
     pub endpoint: Endpoint,
-}
-
-/// The fields of a resource that defaults may give.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "only its schema is used: defaults are merged into each resource before that is read")]
-pub struct ResourceDefaults {
-    /// How rows meet the rows that are there.
-    write_disposition: Option<WriteDisposition>,
-    /// The field or fields that identify a record.
-    primary_key: Option<OneOrMany>,
-    /// Whether rows are delivered.
-    selected: Option<bool>,
-    /// How deep records are unfolded.
-    max_table_nesting: Option<u32>,
-    /// Fields merged into every endpoint that does not have them.
-    endpoint: Option<Endpoint>,
 }
 
 /// An endpoint: its path, or an object.
@@ -113,16 +147,22 @@ pub struct Endpoint {
     pub path: Option<String>,
     /// The HTTP method. Lower case is read too.
     #[serde(default)]
+    #[schemars(with = "Option<Method>")]
     pub method: Method,
     /// Query parameters; one whose name occurs as `{name}` in the path fills it instead. Null leaves a parameter out, a list
     /// repeats it, `{secret: name}` sends a secret.
     #[serde(default)]
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub params: Map<String, Value>,
     /// A JSON body. Texts and keys may hold placeholders; a text that is exactly one placeholder keeps the type of its value.
     /// `{secret: name}` within it stands for a secret.
     pub json: Option<Map<String, Value>>,
+    /// A body that is not JSON: the fields of a form, or a text.
+    #[schemars(with = "Option<Form>")]
+    pub data: Option<IgnoredAny>,
     /// Headers of this endpoint, over those of the client.
     #[serde(default)]
+    #[schemars(with = "Option<BTreeMap<String, SecretText>>")]
     pub headers: BTreeMap<String, SecretText>,
     /// How requests are signed; null for not at all.
     #[serde(default, deserialize_with = "present")]
@@ -133,6 +173,12 @@ pub struct Endpoint {
     pub paginator: Option<Paginator>,
     /// JSONPath to the records in a response.
     pub data_selector: Option<String>,
+    /// Reads only what is new since the run before.
+    #[schemars(with = "Option<Incremental>")]
+    pub incremental: Option<IgnoredAny>,
+    /// What is done about responses of certain statuses or contents.
+    #[schemars(with = "Option<Vec<ResponseAction>>")]
+    pub response_actions: Option<IgnoredAny>,
     /// Which failures are tried again, how often, and after how long.
     pub error_handler: Option<ErrorHandler>,
 }

@@ -4,32 +4,73 @@
 //! A JSON Schema validator from the field reports which keyword failed; a person wants to know what to write. The subset of
 //! the language is the one that `schemars` writes for our own model.
 
+use super::model::DEFAULTS;
+use super::spelling::escape;
 use crate::error::Error;
 use serde_json::{Map, Value};
 
-/// Keys of the dialect that this version does not carry out yet. They get their own message, since "unknown" would be wrong.
-const NOT_YET: [&str; 15] = [
-    "columns",
-    "data",
-    "file_format",
-    "include_from_parent",
-    "incremental",
-    "merge_key",
-    "nested_hints",
-    "parallelized",
-    "parent_table_name",
-    "processing_steps",
-    "references",
-    "response_actions",
-    "schema_contract",
-    "session",
-    "table_format",
+/// The levels of the dialect, by the names of their schemas, from the inner ones to the top: how a message calls each, and how a
+/// key gets there. A key that stands at the wrong level is looked for in this order, and from the top in the opposite one.
+const LEVELS: [(&str, &str, &str); 7] = [
+    ("Endpoint", "`endpoint`", "move it into the resource's `endpoint`"),
+    ("Paginator", "`paginator`", "move it into the `paginator`"),
+    ("Incremental", "`incremental`", "move it into the endpoint's `incremental`"),
+    ("ErrorHandler", "`error_handler`", "move it into the endpoint's `error_handler`"),
+    ("Resource", "the resource", "move it out of here, beside the `name` of the resource"),
+    ("Client", "`client`", "move it to `client`"),
+    ("", "the top of the source", "move it out of here, beside `client`"),
+];
+
+/// Other words for those of the dialect.
+const SYNONYMS: [(&str, &str); 10] = [
+    ("integer", "bigint"),
+    ("int", "bigint"),
+    ("string", "text"),
+    ("str", "text"),
+    ("float", "double"),
+    ("number", "double"),
+    ("datetime", "timestamp"),
+    ("object", "json"),
+    ("overwrite", "replace"),
+    ("upsert", "merge"),
+];
+
+/// Keys that a person may know from dlt's documentation, and that have no place in a configuration: the name of the schema (none
+/// for the top), the key, and what to do.
+const NO_KEYS: [(&str, &str, &str); 16] = [
+    (DEFAULTS, "name", "leave it out: each resource has a name of its own"),
+    ("Client", "url", "write `base_url`"),
+    ("Endpoint", "url", "write `path`: it may be a whole URL"),
+    ("Endpoint", "query", "write `params`"),
+    ("Client", "session", "it is an object of Python: leave it out; limits of time and size are the host's"),
+    ("Incremental", "transform", "write `convert`"),
+    ("Incremental", "type", "leave it out: only a parameter has it"),
+    ("Endpoint", "body", "write `json` for a JSON body"),
+    ("Resource", "write_strategy", "write `write_disposition: {disposition: merge, strategy: …}`"),
+    ("", "name", "a pipeline has a name: write the source under the key `source`, and `name` beside it"),
+    ("", "section", "it is an argument of dlt's function; leave it out"),
+    ("", "schema", "it is an argument of dlt's function; leave it out"),
+    ("", "root_key", "it is an argument of dlt's function; leave it out"),
+    ("", "schema_contract", "write it into `resource_defaults`"),
+    ("", "max_table_nesting", "write it into `resource_defaults`"),
+    ("", "parallelized", "leave it out: resources are always read at the same time"),
 ];
 
 /// Every defect of `document`, in document order.
 pub fn validate(schema: &Value, document: &Value) -> Vec<Error> {
     let mut check = Check { root: schema, defects: Vec::new() };
     check.value(schema, document, "");
+    check.defects
+}
+
+/// Every defect of an `auth` value, which stands at `pointer`.
+pub(super) fn validate_auth(schema: &Value, auth: &Value, pointer: &str) -> Vec<Error> {
+    let Some(of_auth) = schema.pointer("/$defs/Auth") else { return Vec::new() };
+    let mut check = Check { root: schema, defects: Vec::new() };
+    check.value(of_auth, auth, pointer);
+    if auth.get("type").is_some_and(|kind| kind == "brokered") {
+        check.defect(&format!("{pointer}/type"), "`brokered` is the host's".to_owned(), None);
+    }
     check.defects
 }
 
@@ -46,7 +87,7 @@ impl<'a> Check<'a> {
         }
         if let Some(expected) = schema.get("const") {
             if expected != value {
-                self.defect(pointer, format!("{} is not valid here; expected {expected}", shown(value)), None);
+                self.mismatch(&expected.to_string(), value, pointer);
             }
             return;
         }
@@ -54,10 +95,12 @@ impl<'a> Check<'a> {
             return self.word(words.iter(), value, pointer);
         }
         if !self.has_type(schema, value) {
-            let message = format!("expected {}, found {}", self.expectation(schema), shown(value));
-            return self.defect(pointer, message, None);
+            return self.mismatch(&self.expectation(schema), value, pointer);
         }
         match value {
+            Value::String(text) if text.is_empty() && schema.get("minLength").is_some() => {
+                self.defect(pointer, "expected a name, found an empty text".to_owned(), None);
+            }
             Value::Object(fields) => self.object(schema, fields, pointer),
             Value::Array(items) => {
                 let Some(item) = schema.get("items") else { return };
@@ -84,28 +127,78 @@ impl<'a> Check<'a> {
             let place = format!("{pointer}/{}", escape(key));
             match (known.and_then(|known| known.get(key)), schema.get("additionalProperties")) {
                 (Some(schema), _) => self.value(schema, value, &place),
-                (None, Some(Value::Bool(false))) => self.unknown_key(key, known, &place),
+                // The one pattern of the model.
+                (None, _) if schema.get("patternProperties").is_some() && key.starts_with("x-") => {}
+                (None, Some(Value::Bool(false))) => self.unknown_key(schema, key, known, &place),
                 (None, Some(schema)) => self.value(schema, value, &place),
                 (None, None) => {}
             }
         }
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         for key in required.filter_map(Value::as_str).filter(|key| !fields.contains_key(*key)) {
-            self.defect(pointer, format!("the key `{key}` is missing"), None);
+            // Told already, as the right spelling of another one.
+            let is_meant = |other: &String| {
+                let keys = || known.into_iter().flat_map(Map::keys).map(String::as_str);
+                !keys().any(|known| known == other) && nearest(other, keys()) == Some(key)
+            };
+            if fields.keys().any(is_meant) {
+                continue;
+            }
+            let says = known.and_then(|known| known.get(key)?.get("description")?.as_str());
+            let advice = says.map(|says| format!("`{key}`: {}", says.split("\n\n").next().unwrap_or_default()));
+            self.defect(pointer, format!("the key `{key}` is missing"), advice);
         }
     }
 
-    fn unknown_key(&mut self, key: &str, known: Option<&Map<String, Value>>, place: &str) {
-        let keys: Vec<&str> = known.into_iter().flat_map(Map::keys).map(String::as_str).collect();
-        if NOT_YET.contains(&key) {
-            let message = format!("the key `{key}` belongs to the dialect, but this version does not carry it out yet");
-            return self.defect(place, message, None);
+    fn unknown_key(&mut self, schema: &Value, key: &str, known: Option<&Map<String, Value>>, place: &str) {
+        let level = self.level(schema);
+        if let Some((.., advice)) = NO_KEYS.iter().find(|(at, no_key, _)| Some(*at) == level && *no_key == key) {
+            return self.defect(place, format!("`{key}` is no key of the configuration"), Some((*advice).to_owned()));
         }
+        if key == "<<" {
+            let advice = "write the keys out, or into `resource_defaults`".to_owned();
+            return self.defect(place, "YAML's merge key `<<` is not carried out".to_owned(), Some(advice));
+        }
+        let own = if level == Some(DEFAULTS) { Some("Resource") } else { level };
+        let is_home = |(at, ..): &&(&str, &str, &str)| own.is_some_and(|own| own != *at) && self.has_key(at, key);
+        let home = match level {
+            Some("") => LEVELS.iter().rev().find(is_home),
+            _ => LEVELS.iter().find(is_home),
+        };
+        if let Some((_, home, advice)) = home {
+            let message = format!("the key `{key}` does not belong here, but to {home}");
+            return self.defect(place, message, Some((*advice).to_owned()));
+        }
+        let keys: Vec<&str> = known.into_iter().flat_map(Map::keys).map(String::as_str).collect();
         let advice = match nearest(key, keys.iter().copied()) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
+            None if keys.is_empty() => "no key stands here".to_owned(),
             None => format!("the keys here are {}", quoted(keys)),
         };
         self.defect(place, format!("unknown key `{key}`"), Some(advice));
+    }
+
+    /// The name of the schema of a level; empty for the top of the document.
+    fn level(&self, schema: &Value) -> Option<&'a str> {
+        if std::ptr::eq(schema, self.root) {
+            return (schema.get("title").and_then(Value::as_str) == Some("source")).then_some("");
+        }
+        let (name, _) = self.root.get("$defs")?.as_object()?.iter().find(|(_, of_name)| {
+            let kinds = alternatives(of_name).into_iter().flatten();
+            std::ptr::eq(*of_name, schema) || kinds.into_iter().any(|kind| std::ptr::eq(kind, schema))
+        })?;
+        Some(name)
+    }
+
+    /// Whether the schema of this name has a key.
+    fn has_key(&self, name: &str, key: &str) -> bool {
+        let schema = if name.is_empty() { Some(self.root) } else { self.root.pointer(&format!("/$defs/{name}")) };
+        let Some(schema) = schema else { return false };
+        let has = |schema: &Value| {
+            let properties = schema.get("properties");
+            properties.is_some_and(|properties| key != "type" && properties.get(key).is_some())
+        };
+        has(schema) || alternatives(schema).into_iter().flatten().any(has)
     }
 
     fn one_of(&mut self, alternatives: &'a [Value], value: &Value, pointer: &str) {
@@ -127,7 +220,9 @@ impl<'a> Check<'a> {
             if let Some(schema) = alternatives.iter().find(|schema| tag(schema).is_some() && tag(schema) == kind) {
                 return self.object(schema, fields, pointer);
             }
-            let kinds: Vec<&str> = alternatives.iter().filter_map(|schema| tag(schema)).collect();
+            // The host writes `brokered`; a person does not.
+            let kinds =
+                alternatives.iter().filter_map(|schema| tag(schema)).filter(|kind| *kind != "brokered").collect();
             return match fields.get("type") {
                 None => {
                     let advice = format!("the types are {}", quoted(kinds));
@@ -140,9 +235,13 @@ impl<'a> Check<'a> {
         match alternatives.iter().find(|schema| self.admits(schema, value)) {
             Some(schema) => self.value(schema, value, pointer),
             None => {
-                let expected: Vec<String> = alternatives.iter().map(|schema| self.expectation(schema)).collect();
-                let message = format!("expected {}, found {}", expected.join(" or "), shown(value));
-                self.defect(pointer, message, None);
+                let mut expected: Vec<String> = Vec::new();
+                for text in alternatives.iter().map(|schema| self.expectation(schema)) {
+                    if !expected.contains(&text) && text != "null" {
+                        expected.push(text);
+                    }
+                }
+                self.mismatch(&expected.join(" or "), value, pointer);
             }
         }
     }
@@ -155,9 +254,48 @@ impl<'a> Check<'a> {
     }
 
     fn choice(&mut self, words: Vec<&str>, value: &Value, pointer: &str) {
-        let near = value.as_str().and_then(|value| nearest(value, words.iter().copied()));
+        let near = value.as_str().and_then(|value| {
+            let synonym = SYNONYMS.iter().find(|(other, word)| *other == value && words.contains(word));
+            synonym.map(|(_, word)| *word).or_else(|| nearest(value, words.iter().copied()))
+        });
         let advice = near.map(|near| format!("did you mean `{near}`?"));
-        self.defect(pointer, format!("expected one of {}, found {}", quoted(words), shown(value)), advice);
+        let expected = match words.as_slice() {
+            [word] => format!("`{word}`"),
+            _ => format!("one of {}", quoted(words)),
+        };
+        self.defect(pointer, format!("expected {expected}, found {}", shown(value, pointer)), advice);
+    }
+
+    /// A value of the wrong form, with the right spelling where the value shows what was meant.
+    fn mismatch(&mut self, expected: &str, value: &Value, pointer: &str) {
+        let expects = |form: &str| expected.split(" or ").any(|expected| expected == form);
+        let advice = match value {
+            _ if is_secret(pointer) => None,
+            // A number with a point was perhaps written otherwise, such as 1.10.
+            Value::Number(number) if expects("a text") && !number.is_i64() => Some("put it in quotes".to_owned()),
+            Value::Number(_) | Value::Bool(_) if expects("a text") => Some(format!("put it in quotes: \"{value}\"")),
+            Value::String(text)
+                if text.parse::<f64>().is_ok() && (expects("a whole number") || expects("a number")) =>
+            {
+                Some(format!("write {text} without quotes"))
+            }
+            Value::String(text) if expected == "true or false" => match text.to_lowercase().as_str() {
+                "yes" | "on" | "y" | "true" | "1" => Some("write `true`".to_owned()),
+                "no" | "off" | "n" | "false" | "0" => Some("write `false`".to_owned()),
+                _ => None,
+            },
+            Value::String(text) if expected == "a list" => Some(format!("write a list of one: `[{text}]`")),
+            Value::Array(items) if expected == "an object" && items.iter().all(Value::is_object) => {
+                Some("leave out the dashes before its keys".to_owned())
+            }
+            Value::String(_) if expected == "an object" && pointer.ends_with("/endpoint") => {
+                Some("a path is no default: write it into the resources".to_owned())
+            }
+            Value::Object(_) if expected == "a list" => Some("begin each of its items with a dash".to_owned()),
+            Value::Null => Some("write a value behind the key".to_owned()),
+            _ => None,
+        };
+        self.defect(pointer, format!("expected {expected}, found {}", shown(value, pointer)), advice);
     }
 
     fn defect(&mut self, pointer: &str, message: String, advice: Option<String>) {
@@ -219,7 +357,10 @@ impl<'a> Check<'a> {
                 let names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
                 names.map(article).collect::<Vec<_>>().join(" or ")
             }
-            _ => "something else".to_owned(),
+            _ => match schema.get("const") {
+                Some(constant) => constant.to_string(),
+                None => "something else".to_owned(),
+            },
         }
     }
 }
@@ -240,11 +381,14 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// The value as a message shows it: scalars as they are (long texts cut), the rest by its kind.
-fn shown(value: &Value) -> String {
+/// The value as a message shows it: scalars as they are (long texts cut), the rest by its kind, and nothing of a credential.
+fn shown(value: &Value, pointer: &str) -> String {
     match value {
+        Value::Null => "nothing".to_owned(),
         Value::Object(_) => "an object".to_owned(),
         Value::Array(_) => "a list".to_owned(),
+        Value::String(_) if is_secret(pointer) => "another text".to_owned(),
+        Value::Number(_) if is_secret(pointer) => "a number".to_owned(),
         Value::String(text) if text.chars().count() > 40 => {
             format!("the text \"{}…\"", text.chars().take(40).collect::<String>())
         }
@@ -253,18 +397,28 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// Whether a value at this place may be a credential.
+fn is_secret(pointer: &str) -> bool {
+    pointer.split('/').any(|step| step == "auth")
+}
+
 fn quoted<S: AsRef<str>>(words: Vec<S>) -> String {
     words.iter().map(|word| format!("`{}`", word.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
-/// The word that a person most likely meant, if one is near enough: at most a third of its letters differ.
+/// The word that a person most likely meant, if one is near enough: at most a third of its letters differ, or one of the two is
+/// the beginning or the end of the other.
 pub fn nearest<'w>(text: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let distance = |word: &str| strsim::damerau_levenshtein(&text.to_lowercase(), &word.to_lowercase());
-    let (word, distance) = words.map(|word| (word, distance(word))).min_by_key(|(_, distance)| *distance)?;
-    (distance * 3 <= word.chars().count().max(3)).then_some(word)
-}
-
-/// A key as a step of a JSON pointer (RFC 6901, section 3).
-pub fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+    let text = text.to_lowercase();
+    let words: Vec<&str> = words.collect();
+    let distance = |word: &str| strsim::damerau_levenshtein(&text, &word.to_lowercase());
+    let (word, distance) = words.iter().map(|word| (*word, distance(word))).min_by_key(|(_, distance)| *distance)?;
+    if distance * 3 <= word.chars().count().max(3) {
+        return Some(word);
+    }
+    let is_part = |word: &&&str| {
+        let (short, long) = if word.len() < text.len() { (**word, text.as_str()) } else { (text.as_str(), **word) };
+        short.len() >= 4 && (long.starts_with(short) || long.ends_with(short))
+    };
+    words.iter().filter(is_part).min_by_key(|word| word.len()).copied()
 }

@@ -107,6 +107,7 @@ impl<T: Transport> Reader<T> {
             table: &resource.table,
             max_nesting: resource.max_nesting,
             write_disposition: resource.write_disposition,
+            hints: &resource.hints,
         };
         let rest = records.get(*delivered..).unwrap_or_default();
         let random = self.transport.random(rest.len().min(room.rows) * identity::BYTES);

@@ -200,7 +200,8 @@ fn fixed_origin(url: &[Part], absolute: bool, place: &str) -> Result<()> {
     };
     let after_scheme = start.strip_prefix("https://").or_else(|| start.strip_prefix("http://"));
     let Some(rest) = after_scheme else {
-        return Err(Error::config(place, format!("\"{start}\" does not begin with `https://` or `http://`")));
+        return Err(Error::config(place, format!("\"{start}\" does not begin with `https://` or `http://`"))
+            .advice("write `https://` before it"));
     };
     if url.len() > 1 && !rest.contains('/') {
         return Err(Error::config(place, "a placeholder stands in the host of the URL")
@@ -285,7 +286,12 @@ pub fn find_parents(resources: &mut [Resource]) -> Result<()> {
         let direct = used.get(index).cloned().unwrap_or_default();
         if of(index).any(|ancestor| *ancestor == index) {
             let message = format!("`{}` depends on itself, through {}", resource.name, names(&direct));
-            return Err(Error::config(format!("{}/endpoint/path", resource.pointer), message).of(&resource.name));
+            return Err(Error::config(
+                resource.fields().map(|field| resource.place_of(field)).next().unwrap_or_default(),
+                message,
+            )
+            .of(&resource.name)
+            .advice("a resource reads the fields of one that is read before it; leave one of these placeholders out"));
         }
         let parent = direct
             .iter()
@@ -294,9 +300,12 @@ pub fn find_parents(resources: &mut [Resource]) -> Result<()> {
         if parent.is_none() && !direct.is_empty() {
             let message =
                 format!("`{}` uses fields of {}, which do not depend on each other", resource.name, names(&direct));
-            return Err(Error::config(format!("{}/endpoint/path", resource.pointer), message)
-                .of(&resource.name)
-                .advice("a resource has one parent; fields of that parent's own parents can be used as well"));
+            return Err(Error::config(
+                resource.fields().map(|field| resource.place_of(field)).last().unwrap_or_default(),
+                message,
+            )
+            .of(&resource.name)
+            .advice("a resource has one parent; fields of that parent's own parents can be used as well"));
         }
         parents.push(parent);
     }
@@ -327,7 +336,7 @@ fn unknown_parent(resource: &Resource, field: &Field, resources: &[Resource]) ->
         None => format!("the resources are {}", names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
     };
     let message = format!("there is no resource `{}`, whose field `{}` is used", field.resource, field.path);
-    Error::config(format!("{}/endpoint/path", resource.pointer), message).of(&resource.name).advice(advice)
+    Error::config(resource.place_of(field), message).of(&resource.name).advice(advice)
 }
 
 fn reachable(from: usize, used: &[BTreeSet<usize>]) -> BTreeSet<usize> {

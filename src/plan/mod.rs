@@ -7,12 +7,13 @@ mod request;
 pub mod template;
 
 use crate::auth::Auth;
-use crate::config::Config;
 use crate::config::model::{self, Method, WriteDisposition};
+use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::paginate::Paginator;
 use crate::retry::Retry;
 use crate::select::Selector;
+use crate::shape::Hint;
 pub use describe::{Description, ResourceDescription, Slot};
 pub use request::Context;
 use serde_json::{Map, Value};
@@ -52,6 +53,8 @@ pub struct Resource {
     pub selected: bool,
     /// How deep records are unfolded.
     pub max_nesting: u32,
+    /// What is known of columns beforehand.
+    pub hints: Vec<Hint>,
     /// The resource whose records its requests depend on, as an index into the plan.
     pub parent: Option<usize>,
     /// The resources that depend on it, in the order of the configuration.
@@ -87,17 +90,20 @@ pub struct NeededField {
 impl Plan {
     /// Makes the plan of a source. The error holds every defect.
     pub fn new(source: &Source<'_>) -> Result<Self, Vec<Error>> {
-        let config = Config::parse(source.config)?;
         let given = bind::Given {
             params: object(source.params, "params").map_err(|error| vec![error])?,
             bindings: object(source.bindings, "bindings").map_err(|error| vec![error])?,
         };
+        config::read(source.config, &mut |config| Self::of(config, &given))
+    }
+
+    fn of(config: Config, given: &bind::Given) -> Result<Self, Vec<Error>> {
         let mut defects = Vec::new();
         let mut warnings = config.warnings;
         let mut resources = Vec::new();
         for (index, resource) in config.resources.iter().enumerate() {
             let pointer = format!("/resources/{index}");
-            match Resource::new(&config.client, resource, pointer, &given, &mut warnings) {
+            match Resource::new(&config.client, resource, pointer, given, &mut warnings) {
                 Ok(resource) => resources.push(resource),
                 Err(error) => defects.push(error.of(&resource.name)),
             }
@@ -156,9 +162,10 @@ impl Resource {
             name: config.name.clone(),
             table: crate::shape::naming::identifier(table),
             write_disposition: config.write_disposition,
-            primary_key: config.primary_key.as_ref().map_or_else(Vec::new, |key| key.as_slice().to_vec()),
+            primary_key: config.key(),
             selected: config.selected,
             max_nesting: config.max_table_nesting.unwrap_or(1000),
+            hints: config.hints(),
             parent: None,
             children: Vec::new(),
             needed: Vec::new(),
@@ -174,6 +181,19 @@ impl Resource {
             retry: Retry::new(endpoint.error_handler.as_ref()),
             pointer,
         })
+    }
+
+    /// Where it uses a field of a parent's record.
+    fn place_of(&self, field: &Field) -> String {
+        let uses = |parts: &[Part]| parts.iter().any(|part| matches!(part, Part::Field(other) if other == field));
+        let of = |texts: &[(String, Vec<Part>)], key: &str| {
+            texts.iter().find(|(_, parts)| uses(parts)).map(|(name, _)| format!("{key}/{name}"))
+        };
+        let key = match uses(&self.url) {
+            true => "path".to_owned(),
+            false => of(&self.params, "params").or_else(|| of(&self.headers, "headers")).unwrap_or("json".to_owned()),
+        };
+        format!("{}/endpoint/{key}", self.pointer)
     }
 
     /// Every part of the texts of its requests.

@@ -82,8 +82,8 @@ impl<'a> Scalar<'a> {
                 _ => None,
             },
             DataType::Decimal { precision, scale } => match self {
-                Self::Number(number) if scale == 0 => integer(&number.to_string(), precision).map(Cell::Decimal),
-                Self::Text(text) if scale == 0 => integer(text.trim(), precision).map(Cell::Decimal),
+                Self::Number(number) => decimal(&number.to_string(), precision, scale).map(Cell::Decimal),
+                Self::Text(text) => decimal(text.trim(), precision, scale).map(Cell::Decimal),
                 _ => None,
             },
             DataType::Json => match self {
@@ -122,6 +122,45 @@ fn large_integer(number: &Number) -> Option<i128> {
 fn integer(text: &str, precision: u8) -> Option<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text).trim_start_matches('0');
     (digits.len() <= usize::from(precision)).then(|| text.parse().ok())?
+}
+
+/// The unscaled digits of a number in a decimal column. Digits behind its last one are rounded, half away from zero; a column
+/// without any behind the point takes whole numbers only.
+fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
+    if scale == 0 {
+        return integer(text, precision);
+    }
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, mantissa.strip_prefix('+').unwrap_or(mantissa)),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    // Where the column's digits end in those of the number.
+    let end = i64::try_from(whole.len()).ok()? + i64::from(exponent) + i64::from(scale);
+    let is_zero = digits.bytes().all(|digit| digit == b'0');
+    let Ok(end) = usize::try_from(end) else { return Some(0) };
+    if is_zero {
+        return Some(0);
+    }
+    let kept = digits.get(..end.min(digits.len()))?.trim_start_matches('0');
+    let zeros = end.saturating_sub(digits.len());
+    if kept.len() + zeros > usize::from(precision) {
+        return None;
+    }
+    let mut value: i128 = if kept.is_empty() { 0 } else { kept.parse().ok()? };
+    value = value.checked_mul(10_i128.checked_pow(u32::try_from(zeros).ok()?)?)?;
+    if digits.as_bytes().get(end).is_some_and(|digit| *digit >= b'5') {
+        value += 1;
+    }
+    (value.unsigned_abs() < 10_u128.checked_pow(u32::from(precision))?).then_some(sign * value)
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -166,6 +205,41 @@ mod tests {
         assert_eq!(of("1e999"), DataType::Text);
         assert_eq!(Scalar::Text("2024-01-05").infer(), DataType::Text);
         assert_eq!(Scalar::Text("2024-01-05T00:00:00Z").infer(), DataType::Timestamp);
+    }
+
+    #[test]
+    fn decimals_keep_their_digits() {
+        for (text, precision, scale, digits) in [
+            ("12.5", 10, 2, Some(1250)),
+            ("-0.005", 10, 2, Some(-1)),
+            ("0.30000000000000004", 10, 2, Some(30)),
+            ("1e3", 10, 2, Some(100_000)),
+            ("125e-2", 10, 2, Some(125)),
+            ("5e-1", 10, 2, Some(50)),
+            ("1e-900", 10, 2, Some(0)),
+            ("0e900", 10, 2, Some(0)),
+            ("1e900", 10, 2, None),
+            ("99999999.99", 10, 2, Some(9_999_999_999)),
+            ("99999999.995", 10, 2, None),
+            ("100000000", 10, 2, None),
+            ("00012", 4, 2, Some(1200)),
+            ("+1.", 4, 2, Some(100)),
+            (".5", 4, 2, Some(50)),
+            ("", 4, 2, None),
+            (".", 4, 2, None),
+            ("1.2.3", 4, 2, None),
+            ("1e", 4, 2, None),
+            ("twelve", 4, 2, None),
+            (
+                "12345678901234567890123456789.123456789",
+                38,
+                9,
+                Some(12_345_678_901_234_567_890_123_456_789_123_456_789),
+            ),
+            ("5.5", 38, 0, None),
+        ] {
+            assert_eq!(decimal(text, precision, scale), digits, "{text} in decimal({precision}, {scale})");
+        }
     }
 
     #[test]

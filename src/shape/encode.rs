@@ -19,7 +19,7 @@ pub fn arrow(rows: &RecordBatch) -> Result<Vec<u8>> {
     stream().map_err(|error| Error::new(Kind::Internal, format!("failed to encode rows: {error}")))
 }
 
-/// One JSON object a line; nulls are left out, timestamps are RFC 3339 in UTC, large integers are numbers.
+/// One JSON object a line; nulls are left out, timestamps are RFC 3339 in UTC, decimals are numbers.
 pub fn ndjson(rows: &RecordBatch) -> Result<String> {
     let schema = rows.schema();
     let mut text = String::new();
@@ -49,7 +49,7 @@ fn value(text: &mut String, column: &dyn Array, row: usize) -> Result<()> {
         DataType::Int64 => write!(text, "{}", column.as_primitive::<Int64Type>().value(row)),
         DataType::Float64 => write!(text, "{}", serde_json::json!(column.as_primitive::<Float64Type>().value(row))),
         DataType::Boolean => write!(text, "{}", column.as_boolean().value(row)),
-        DataType::Decimal128(..) => write!(text, "{}", column.as_primitive::<Decimal128Type>().value(row)),
+        DataType::Decimal128(..) => write!(text, "{}", column.as_primitive::<Decimal128Type>().value_as_string(row)),
         DataType::Timestamp(..) => {
             let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
             match Timestamp::from_microsecond(micros) {

@@ -5,6 +5,7 @@
 
 pub mod cell;
 pub mod encode;
+mod hints;
 pub mod identity;
 pub mod naming;
 pub mod schema;
@@ -15,6 +16,7 @@ mod timestamp;
 use crate::config::model::WriteDisposition;
 use crate::error::{Error, Kind, Result};
 use cell::Scalar;
+pub use hints::Hint;
 use naming::SEPARATOR;
 use schema::{Schema, Table};
 use serde_json::{Map, Number, Value};
@@ -34,6 +36,8 @@ pub struct Target<'a> {
     pub max_nesting: u32,
     /// Rows of child tables carry `_dlt_root_id` where the root rows are merged.
     pub write_disposition: WriteDisposition,
+    /// What is known of the root table's columns.
+    pub hints: &'a [Hint],
 }
 
 /// Builds the tables of a run.
@@ -69,6 +73,9 @@ impl Shaper {
 
     fn root_row(&mut self, target: &Target<'_>, record: &Value, random: &[u8]) -> Result<usize> {
         let at = self.table(target.table, target.resource, None);
+        if !target.hints.is_empty() {
+            self.builder(at)?.declare(target.resource, target.hints)?;
+        }
         let own_id = record.get("_dlt_id").and_then(Value::as_str);
         let id = own_id.map_or_else(|| identity::root(random), str::to_owned);
         let mut lists = Vec::new();
@@ -77,7 +84,7 @@ impl Shaper {
         let table = self.builder(at)?;
         bytes += table.set("_dlt_load_id", "_dlt_load_id", Scalar::Text(&load_id), false)?;
         bytes += table.set("_dlt_id", "_dlt_id", Scalar::Text(&id), false)?;
-        table.end_row();
+        table.end_row()?;
         let merges = target.write_disposition == WriteDisposition::Merge;
         let parent = Parent { id: &id, root_id: merges.then_some(id.as_str()), table: target.table };
         for list in lists {
@@ -104,7 +111,7 @@ impl Shaper {
             bytes += table.set("_dlt_parent_id", "_dlt_parent_id", Scalar::Text(parent.id), false)?;
             bytes += table.set("_dlt_list_idx", "_dlt_list_idx", Scalar::Number(&Number::from(index)), false)?;
             bytes += table.set("_dlt_id", "_dlt_id", Scalar::Text(&id), false)?;
-            table.end_row();
+            table.end_row()?;
             let parent = Parent { id: &id, root_id: parent.root_id, table: &name };
             for list in lists {
                 bytes += self.children(target, &parent, &list)?;
@@ -145,8 +152,10 @@ impl Shaper {
             }
             match value {
                 Value::Null => {}
-                Value::Object(inner) if nesting > 0 => nested.push((name, inner)),
-                Value::Array(items) if nesting > 0 => lists.push(List { path: name, items, nesting: nesting - 1 }),
+                Value::Object(inner) if nesting > 0 && !self.keeps_json(at, &name) => nested.push((name, inner)),
+                Value::Array(items) if nesting > 0 && !self.keeps_json(at, &name) => {
+                    lists.push(List { path: name, items, nesting: nesting - 1 });
+                }
                 value => {
                     if let Some(scalar) = scalar(value) {
                         bytes += self.builder(at)?.set(&name, key, scalar, true)?;
@@ -158,6 +167,11 @@ impl Shaper {
             bytes += self.fields(at, &name, inner, nesting - 1, lists)?;
         }
         Ok(bytes)
+    }
+
+    /// Whether a table has a JSON column of this name: what goes there is not unfolded.
+    fn keeps_json(&self, at: usize, name: &str) -> bool {
+        self.tables.get(at).is_some_and(|table| table.keeps_json(name))
     }
 
     /// The column, or the path of the child table, of a key below a prefix.

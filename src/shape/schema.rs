@@ -3,6 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The type of a column. See `data-type` in the WIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,16 @@ impl DataType {
             Self::Timestamp => "timestamp",
             Self::Decimal { .. } => "decimal",
             Self::Json => "json",
+        }
+    }
+}
+
+/// As a configuration writes it.
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decimal { precision, scale } => write!(f, "decimal({precision}, {scale})"),
+            other => f.write_str(other.name()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::cell::Cell;
 use super::cell::Scalar;
+use super::hints::Hint;
 use super::schema::{Column, DataType, Table};
 use crate::error::{Error, Kind, Result};
 use arrow_array::builder::{
@@ -27,6 +28,10 @@ pub struct TableBuilder {
     rows: usize,
     /// How many columns the host has been told of.
     announced: usize,
+    /// Resources whose hints it has.
+    declared: Vec<String>,
+    /// Columns that every row must have.
+    required: Vec<String>,
 }
 
 /// Rows of one table, ready to be handed over.
@@ -50,7 +55,7 @@ impl TableBuilder {
         let index = table.columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect();
         let keys = vec![String::new(); table.columns.len()];
         let announced = table.columns.len();
-        Self { name, table, builders, index, keys, rows: 0, announced }
+        Self { name, table, builders, index, keys, rows: 0, announced, declared: Vec::new(), required: Vec::new() }
     }
 
     /// How many rows are finished.
@@ -63,9 +68,49 @@ impl TableBuilder {
         self.announced < self.table.columns.len()
     }
 
+    /// Takes what a resource says of the columns. A type that is not the one that a column has fails.
+    pub fn declare(&mut self, resource: &str, hints: &[Hint]) -> Result<()> {
+        if self.declared.iter().any(|declared| declared == resource) {
+            return Ok(());
+        }
+        self.declared.push(resource.to_owned());
+        for hint in hints {
+            if !hint.nullable && !self.required.contains(&hint.column) {
+                self.required.push(hint.column.clone());
+            }
+            let Some(hinted) = hint.data_type else { continue };
+            match self.index.get(&hint.column).and_then(|at| self.data_type(*at)) {
+                None => drop(self.add(hint.column.clone(), hinted, hint.nullable)),
+                Some(found) if found == hinted => {}
+                Some(found) => {
+                    let (column, table) = (&hint.column, &self.name);
+                    let message = format!("the column `{column}` of `{table}` is {found}, and `columns` says {hinted}");
+                    return Err(Error::new(Kind::Schema, message)
+                        .advice("the type of a column does not change: give the table another name, or load it anew"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it has a JSON column of this name.
+    pub fn keeps_json(&self, column: &str) -> bool {
+        self.index.get(column).and_then(|at| self.data_type(*at)) == Some(DataType::Json)
+    }
+
     /// Ends the row.
-    pub fn end_row(&mut self) {
+    pub fn end_row(&mut self) -> Result<()> {
+        let has = |column: &String| {
+            let builder = self.index.get(column).and_then(|at| self.builders.get(*at));
+            builder.is_some_and(|builder| builder.len() > self.rows)
+        };
+        if let Some(column) = self.required.iter().find(|column| !has(column)) {
+            let message = format!("a record has no value for `{column}` of `{}`, which is not nullable", self.name);
+            return Err(Error::new(Kind::Schema, message)
+                .advice("take `nullable: false` out of `columns`, or look at what the API gives"));
+        }
         self.rows += 1;
+        Ok(())
     }
 
     /// Sets a cell of the row under construction, in the column or, where its type does not fit, in its variant. `key` is the
@@ -91,6 +136,7 @@ impl TableBuilder {
             return self.append(at, key, cell);
         }
         let inferred = value.infer();
+        let nullable = nullable && !self.required.iter().any(|required| required == column);
         let at = self.add(column.to_owned(), inferred, nullable);
         match value.coerce(inferred) {
             Some(cell) => self.append(at, key, cell),

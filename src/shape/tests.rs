@@ -2,7 +2,7 @@ use super::*;
 use serde_json::json;
 
 const ORDERS: Target<'static> =
-    Target { resource: "rec", table: "rec", max_nesting: 1000, write_disposition: WriteDisposition::Merge };
+    Target { resource: "rec", table: "rec", max_nesting: 1000, write_disposition: WriteDisposition::Merge, hints: &[] };
 
 fn rows(target: &Target<'_>, records: &[Value]) -> Result<BTreeMap<String, Vec<Value>>> {
     let mut shaper = Shaper::new("1.5".to_owned(), Schema::default());
@@ -118,4 +118,59 @@ fn rows_are_tied_together() {
         tables.iter().flat_map(|table| &table.new_columns).map(|column| column.name.as_str()).collect();
     assert_eq!(new, ["id__v_text"]);
     assert!(schema.is_some());
+}
+
+fn hinted(column: &str, data_type: Option<schema::DataType>, nullable: bool) -> Hint {
+    Hint { column: column.to_owned(), data_type, nullable }
+}
+
+#[test]
+fn a_hinted_column_has_its_type_from_the_beginning() {
+    let hints = [
+        hinted("price", Some(schema::DataType::Decimal { precision: 10, scale: 2 }), true),
+        hinted("code", Some(schema::DataType::Text), true),
+        hinted("raw", Some(schema::DataType::Json), true),
+        hinted("never", Some(schema::DataType::Bigint), true),
+    ];
+    let target = Target { hints: &hints, ..ORDERS };
+    let records = [
+        json!({"id": 1, "price": 12.5, "code": 7, "raw": {"a": [1]}}),
+        json!({"id": 2, "price": "x", "code": "8", "raw": [{"b": 2}]}),
+    ];
+    let found = rows(&target, &records).unwrap();
+    assert_eq!(found.len(), 1);
+    let price: Value = serde_json::from_str("12.50").unwrap();
+    assert_eq!(found["rec"][0], json!({"id": 1, "price": price, "code": "7", "raw": "{\"a\":[1]}"}));
+    assert_eq!(found["rec"][1], json!({"id": 2, "price__v_text": "x", "code": "8", "raw": "[{\"b\":2}]"}));
+
+    let mut shaper = Shaper::new("1.5".to_owned(), Schema::default());
+    shaper.add(&target, &records[0], &[7; identity::BYTES]).unwrap();
+    let (tables, schema) = shaper.take().unwrap();
+    let new: Vec<&str> = tables[0].new_columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(new, ["price", "code", "raw", "never", "id", "_dlt_load_id", "_dlt_id"]);
+
+    // The type that a table has stays.
+    let known = Schema::parse(&schema.unwrap()).unwrap();
+    let hints = [hinted("code", Some(schema::DataType::Bigint), true)];
+    let error = Shaper::new("2".to_owned(), known)
+        .add(&Target { hints: &hints, ..ORDERS }, &records[0], &[7; identity::BYTES])
+        .unwrap_err();
+    assert_eq!(error.message, "the column `code` of `rec` is text, and `columns` says bigint");
+}
+
+#[test]
+fn a_column_that_is_not_nullable_has_a_value_in_each_row() {
+    let hints = [hinted("a", None, false)];
+    let target = Target { hints: &hints, ..ORDERS };
+    let mut shaper = Shaper::new("1.5".to_owned(), Schema::default());
+    shaper.add(&target, &json!({"a": 1, "b": 1}), &[7; identity::BYTES]).unwrap();
+    let (tables, _) = shaper.take().unwrap();
+    let nullable: Vec<(&str, bool)> =
+        tables[0].new_columns.iter().map(|column| (column.name.as_str(), column.nullable)).collect();
+    assert_eq!(nullable, [("a", false), ("b", true), ("_dlt_load_id", false), ("_dlt_id", false)]);
+    for record in [json!({"b": 1}), json!({"a": null}), json!({"a": {"b": 1}})] {
+        let mut shaper = Shaper::new("1.5".to_owned(), Schema::default());
+        let error = shaper.add(&target, &record, &[7; identity::BYTES]).unwrap_err();
+        assert_eq!(error.message, "a record has no value for `a` of `rec`, which is not nullable");
+    }
 }

@@ -74,6 +74,37 @@ fn a_missing_secret_is_named_before_any_request() {
 }
 
 #[test]
+fn a_secret_comes_from_a_file_of_secrets() {
+    let setting = Setting::new(Options::default());
+    let Options { user, token, .. } = setting.api.options();
+    let call = |arguments: &[&str]| {
+        Call::new(setting.folder(), &["check", "pipelines/shop.yaml", "--base-url", setting.api.base_url()])
+            .with(["--param", &format!("user_id={user}"), "--allow-private", setting.api.base_url()])
+            .with(arguments)
+    };
+    for folder in [".dlt", "pipelines", "pipelines/.dlt"] {
+        fs::create_dir(setting.folder().join(folder)).unwrap();
+    }
+    setting.file("pipelines/shop.yaml", SHOP);
+    let missing = call(&[]).outcome().ended_with(3);
+    missing.says(&["no value for the secret api_key", "SPILE_SECRET_API_KEY", ".dlt/secrets.toml (not there)"]);
+    // Beside the pipeline, and as dlt has it.
+    let text = format!("[sources.rest_api.shop]\napi_key = \"{token}\"\n");
+    setting.file("pipelines/.dlt/secrets.toml", &text);
+    call(&[]).succeeds().never_says(&token);
+    // The current folder comes first, and what is given before both.
+    setting.file(".dlt/secrets.toml", "api_key = \"n0t-the-t0ken\"\n");
+    call(&[]).outcome().ended_with(3).says(&["401"]).never_says("n0t-the-t0ken");
+    setting.file("given.toml", &text);
+    call(&["--secrets-file", "given.toml"]).succeeds().never_says(&token);
+    setting.file("pipelines/shop.yaml", &format!("secrets_file: ../given.toml\n{SHOP}"));
+    call(&[]).succeeds().never_says(&token);
+    setting.file("given.toml", "api_key = t0ken\n");
+    call(&[]).outcome().ended_with(2).says(&["given.toml:1:", "not valid TOML"]).never_says("t0ken");
+    call(&[]).env("SPILE_SECRET_API_KEY", &token).succeeds();
+}
+
+#[test]
 fn a_defect_of_the_file_is_shown_at_its_place() {
     let setting = Setting::new(Options::default());
     let broken = |from: &str, to: &str| {

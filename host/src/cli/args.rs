@@ -51,6 +51,9 @@ pub struct SourceArgs {
     /// Where the value of a secret is
     #[arg(long = "secret", value_name = "NAME=env:VAR|file:PATH")]
     pub secrets: Vec<String>,
+    /// A file of secrets in TOML, as dlt's `secrets.toml`
+    #[arg(long, value_name = "FILE.toml")]
+    pub secrets_file: Option<PathBuf>,
     /// Another base URL than the file's
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,

@@ -59,47 +59,70 @@ impl Diagnostic for Shown<'_> {
         let text = place.text.get(place.span.clone()).unwrap_or_default();
         let length = text.lines().next().unwrap_or_default().len();
         let span = SourceSpan::new(place.span.start.into(), length);
-        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(None, span))))
+        let label = Some(place.pointer.clone()).filter(|pointer| !pointer.is_empty());
+        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(label, span))))
     }
 }
 
 /// Prints an error, and those that come with it, to standard error.
 pub fn print(error: &Error) {
-    for error in std::iter::once(error).chain(&error.more) {
-        show(error, Severity::Error);
-    }
-    if !error.more.is_empty() {
-        eprintln(&format!("{} errors", error.more.len() + 1));
-    }
+    eprintln(all(error, &handler(std::io::stderr().is_terminal())).trim_end());
 }
 
 /// Prints warnings to standard error.
 pub fn warn(warnings: &[Error], pipeline: &Pipeline) {
     for warning in warnings {
-        show(&pipeline.locate(warning.clone()), Severity::Warning);
+        show(&pipeline.locate(warning.clone()));
     }
 }
 
 /// Prints warnings that have their place already to standard error.
 pub fn warn_in_file(warnings: &[Error]) {
     for warning in warnings {
-        show(warning, Severity::Warning);
+        show(warning);
     }
 }
 
-fn show(error: &Error, severity: Severity) {
-    let terminal = std::io::stderr().is_terminal();
+/// An error, and those that come with it, as they stand in a log.
+pub fn in_log(error: &Error) -> String {
+    all(error, &handler(false))
+}
+
+/// Warnings as they stand in a log.
+pub fn warnings_in_log(warnings: &[Error]) -> String {
+    warnings.iter().map(|warning| rendered(warning, Severity::Warning, &handler(false)) + "\n").collect()
+}
+
+fn show(warning: &Error) {
+    eprintln(&rendered(warning, Severity::Warning, &handler(std::io::stderr().is_terminal())));
+}
+
+fn handler(terminal: bool) -> GraphicalReportHandler {
     let theme = if terminal { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     // In a log a URL stays in one piece, for who searches it.
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_wrap_lines(terminal);
+    GraphicalReportHandler::new_themed(theme).with_width(100).with_wrap_lines(terminal)
+}
+
+fn all(error: &Error, handler: &GraphicalReportHandler) -> String {
+    let errors = std::iter::once(error).chain(&error.more);
+    let mut text: String = errors.map(|error| rendered(error, Severity::Error, handler) + "\n").collect();
+    if !error.more.is_empty() {
+        text.push_str(&format!("{} errors\n", error.more.len() + 1));
+    }
+    text
+}
+
+fn rendered(error: &Error, severity: Severity, handler: &GraphicalReportHandler) -> String {
     let mut text = String::new();
-    match handler.render_report(&mut text, &Shown::new(error, severity)) {
-        Ok(()) => eprintln(text.trim_end()),
-        Err(_) => eprintln(&format!("{error}")),
+    if handler.render_report(&mut text, &Shown::new(error, severity)).is_err() {
+        text = error.to_string();
     }
+    // Lines that end in blanks are no use to anyone.
+    let mut text = text.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
     if error.class == Class::Internal && severity == Severity::Error {
-        eprintln("  this is a defect of Spile or of the connector: please report it");
+        text.push_str("\n  this is a defect of Spile or of the connector: please report it");
     }
+    text
 }
 
 /// To standard error, whose absence is no reason to fail.

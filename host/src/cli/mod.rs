@@ -1,7 +1,7 @@
 //! The `spile` program: arguments in, tables and errors out.
 
 mod args;
-mod diagnostic;
+pub mod diagnostic;
 mod progress;
 mod report;
 
@@ -15,6 +15,7 @@ use clap::Parser;
 use progress::Progress;
 use serde_json::Value;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -43,8 +44,7 @@ async fn command(command: Command) -> Result<()> {
         Command::Check(args) => {
             let (pipeline, secrets) = read(&args.source)?;
             let connector = connector(&args.source)?;
-            let prepared = Prepared::new(&pipeline, &connector, Limits::default()).await?;
-            diagnostic::warn(&prepared.description.warnings, &pipeline);
+            let prepared = prepare(&pipeline, &connector).await?;
             prepared.check(&secrets).await?;
             let resources = prepared.description.resources.len();
             let origins = prepared.description.origins.join(", ");
@@ -53,8 +53,7 @@ async fn command(command: Command) -> Result<()> {
         Command::Describe(args) => {
             let (pipeline, _) = read(&args.source)?;
             let connector = connector(&args.source)?;
-            let prepared = Prepared::new(&pipeline, &connector, Limits::default()).await?;
-            diagnostic::warn(&prepared.description.warnings, &pipeline);
+            let prepared = prepare(&pipeline, &connector).await?;
             let secrets = prepared.secrets();
             print(&match args.json {
                 true => report::description_json(&prepared.description, &secrets),
@@ -64,7 +63,7 @@ async fn command(command: Command) -> Result<()> {
         Command::Preview(args) => {
             let (pipeline, secrets) = read(&args.source)?;
             let connector = connector(&args.source)?;
-            let prepared = Prepared::new(&pipeline, &connector, Limits::default()).await?;
+            let prepared = prepare(&pipeline, &connector).await?;
             let rows = prepared.preview(&secrets, &args.resource, args.rows).await?;
             print(&report::rows(&rows)?)
         }
@@ -87,8 +86,7 @@ async fn run(args: args::Run) -> Result<()> {
     pipeline.destination = args.to.unwrap_or(pipeline.destination);
     pipeline.dataset = args.dataset.unwrap_or(pipeline.dataset);
     let connector = connector(&args.source)?;
-    let prepared = Prepared::new(&pipeline, &connector, Limits::default()).await?;
-    diagnostic::warn(&prepared.description.warnings, &pipeline);
+    let prepared = prepare(&pipeline, &connector).await?;
     let options = Options { resources: args.resources, window: args.window, memory_limit: args.memory_limit };
     let mut progress = Progress::new();
     let outcome = prepared.run(&secrets, &options, &mut |event| progress.tell(&event), interrupted()).await;
@@ -99,6 +97,16 @@ async fn run(args: args::Run) -> Result<()> {
         Form::Json => report::run_json(&report),
         Form::Table => report::run(&report, &pipeline, started.elapsed()),
     })
+}
+
+/// Has the pipeline described, and prints the warnings. They are the first to be read where something is wrong as well.
+async fn prepare<'a>(pipeline: &'a Pipeline, connector: &'a Connector) -> Result<Prepared<'a>> {
+    let prepared = Prepared::new(pipeline, connector, Limits::default()).await;
+    match &prepared {
+        Ok(prepared) => diagnostic::warn(&prepared.description.warnings, pipeline),
+        Err(_) => diagnostic::warn(&pipeline.warnings(), pipeline),
+    }
+    prepared
 }
 
 /// Reads the file, and puts what the flags say over what it says.
@@ -119,6 +127,10 @@ fn read(args: &SourceArgs) -> Result<(Pipeline, Secrets)> {
     for flag in &args.secrets {
         secrets.take_flag(flag)?;
     }
+    for file in args.secrets_file.iter().chain(&pipeline.secrets_file) {
+        secrets.give_file(file);
+    }
+    secrets.look_as_dlt(&pipeline.name, &[Path::new(""), &pipeline.folder]);
     Ok((pipeline, secrets))
 }
 

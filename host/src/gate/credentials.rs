@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 use spile_connector::auth::{Auth, Placement, SecretText};
-use spile_connector::config::{auth_places, slot_places};
+use spile_connector::config::{auth_places, slot_places, spell_out_auth};
 use spile_connector::slot::stand_in;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,6 +38,7 @@ impl Withheld {
             match source.pointer_mut(&pointer) {
                 None | Some(Value::Null) => {}
                 Some(place) => {
+                    spell_out_auth(place);
                     let brokered = json!({"type": "brokered", "credential": pointer});
                     let auth = parse(std::mem::replace(place, brokered)).map_err(|error| error.at(&pointer))?;
                     by_pointer.insert(pointer, auth);
@@ -359,7 +360,6 @@ mod tests {
         for auth in [
             json!("hunter2"),
             json!(["hunter2"]),
-            json!({}),
             json!({"type": "bearer", "tocken": "hunter2"}),
             json!({"type": "bearer", "token": ["hunter2"]}),
             json!({"type": "hunter2"}),

@@ -25,6 +25,7 @@ mod origin;
 mod policy;
 mod redactor;
 mod secrets;
+mod secrets_file;
 mod sender;
 mod slots;
 

@@ -173,7 +173,8 @@ impl SourceFile {
         let line = self.line(span.start);
         let start = line.checked_sub(1).and_then(|line| self.lines.get(line)).copied().unwrap_or_default();
         let column = self.text.get(start..span.start).unwrap_or_default().chars().count() + 1;
-        FilePlace { file: self.name.clone(), text: Arc::clone(&self.text), span: span.clone(), line, column }
+        let (file, text) = (self.name.clone(), Arc::clone(&self.text));
+        FilePlace { file, text, span: span.clone(), line, column, pointer: String::new() }
     }
 
     fn error(&self, message: impl Into<String>, span: &Range<usize>) -> Error {

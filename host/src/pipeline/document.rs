@@ -6,6 +6,7 @@ use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use toml_edit::{Item, TableLike};
 
 /// How deep a document may be nested; a person's files are not, and the parts of the program that walk it recurse.
@@ -17,6 +18,8 @@ pub struct Document {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// The text without the credentials that stand in it, for errors.
+    pub shown: Arc<str>,
     /// What it says.
     pub value: Value,
     /// Byte ranges of the values, by JSON pointer.
@@ -31,6 +34,8 @@ pub struct Place {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
+    /// The JSON pointer that was asked for.
+    pub pointer: String,
 }
 
 /// A syntax error: what, and where.
@@ -61,10 +66,14 @@ impl Document {
             _ => yaml(&text, &mut spans),
         };
         match parsed {
-            Ok(value) => Ok(Self { name: name.to_owned(), text, value, spans }),
+            Ok(value) => {
+                let shown = without_credentials(&text, &value, &spans).into();
+                Ok(Self { name: name.to_owned(), text, shown, value, spans })
+            }
             Err(Syntax { message, at }) => {
-                let document = Self { name: name.to_owned(), text, value: Value::Null, spans };
-                let place = document.place_at(at..at);
+                let shown = text.as_str().into();
+                let document = Self { name: name.to_owned(), text, shown, value: Value::Null, spans };
+                let place = document.place_at(at..at, "");
                 let message = format!("{name} is not valid {}: {message}", format_name(ending));
                 Err(Error::new(Class::Config, message).in_file(&document, &place))
             }
@@ -73,25 +82,57 @@ impl Document {
 
     /// Where the value at a JSON pointer stands; where there is none, its nearest parent that has a place.
     pub fn place(&self, pointer: &str) -> Place {
-        let mut pointer = pointer;
+        let mut near = pointer;
         loop {
-            if let Some(span) = self.spans.get(pointer) {
-                return self.place_at(span.clone());
+            if let Some(span) = self.spans.get(near) {
+                return self.place_at(span.clone(), pointer);
             }
-            match pointer.rfind('/') {
-                Some(at) => pointer = pointer.get(..at).unwrap_or_default(),
-                None => return self.place_at(0..0),
+            match near.rfind('/') {
+                Some(at) => near = near.get(..at).unwrap_or_default(),
+                None => return self.place_at(0..0, pointer),
             }
         }
     }
 
-    fn place_at(&self, span: Range<usize>) -> Place {
+    fn place_at(&self, span: Range<usize>, pointer: &str) -> Place {
         let before = self.text.get(..span.start.min(self.text.len())).unwrap_or(&self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Place { span, line, column }
+        Place { span, line, column, pointer: pointer.to_owned() }
     }
 }
+
+/// The text with stars in the place of the credentials that an `auth` object may hold: those of its texts that are no words
+/// of the dialect.
+fn without_credentials(text: &str, value: &Value, spans: &BTreeMap<String, Range<usize>>) -> String {
+    let mut shown = text.as_bytes().to_vec();
+    for (pointer, span) in spans.iter().filter(|(pointer, _)| pointer.split('/').any(|step| step == "auth")) {
+        let key = pointer.rsplit('/').next().unwrap_or_default();
+        let is_open = OPEN_IN_AUTH.contains(&key);
+        if is_open || !value.pointer(pointer).is_some_and(|value| value.is_string() || value.is_number()) {
+            continue;
+        }
+        let written = text.get(span.clone()).unwrap_or_default();
+        // The span begins with the key.
+        let behind_key = written.find([':', '=']).filter(|_| written.trim_matches(['"', '\'']).starts_with(key));
+        let start = span.start + behind_key.map_or(0, |at| at + 1);
+        for byte in shown.get_mut(start..span.end).into_iter().flatten().filter(|byte| !byte.is_ascii_whitespace()) {
+            *byte = b'*';
+        }
+    }
+    // What stands before the `@` of a URL.
+    for (at, _) in text.match_indices("://") {
+        let behind = text.get(at + 3..).unwrap_or_default();
+        let authority = behind.split(['/', '"', '\'', '\n', ' ', '?', '#']).next().unwrap_or_default();
+        if let Some(length) = authority.rfind('@') {
+            shown.get_mut(at + 3..at + 3 + length).into_iter().flatten().for_each(|byte| *byte = b'*');
+        }
+    }
+    String::from_utf8(shown).unwrap_or_default()
+}
+
+/// Keys of `auth` objects whose values are no secrets.
+const OPEN_IN_AUTH: [&str; 6] = ["type", "name", "location", "secret", "access_token_url", "auth_endpoint"];
 
 fn format_name(ending: &str) -> &'static str {
     match ending {
@@ -115,7 +156,7 @@ fn yaml(text: &str, spans: &mut BTreeMap<String, Range<usize>>) -> Result<Value,
     let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let byte = |index: usize| bytes.get(index).copied().unwrap_or(text.len());
     let documents = MarkedYaml::load_from_str(text)
-        .map_err(|error| Syntax { message: error.info().to_owned(), at: byte(error.marker().index()) })?;
+        .map_err(|error| Syntax { message: yaml_message(error.info()), at: byte(error.marker().index()) })?;
     match documents.as_slice() {
         [] => Err(Syntax { message: "the file is empty".to_owned(), at: 0 }),
         [document] => yaml_value(document, "", &byte, spans, 0),
@@ -123,6 +164,14 @@ fn yaml(text: &str, spans: &mut BTreeMap<String, Range<usize>>) -> Result<Value,
             let at = byte(second.span.start.index());
             Err(Syntax { message: "the file holds more than one document".to_owned(), at })
         }
+    }
+}
+
+/// The parser's words, and better ones where it has none for a person.
+fn yaml_message(parser: &str) -> String {
+    match parser {
+        "duplicated key in mapping" => "the same key stands twice in one object".to_owned(),
+        other => other.to_owned(),
     }
 }
 
@@ -160,12 +209,14 @@ fn yaml_value(
         YamlData::Mapping(entries) => {
             let mut fields = Map::new();
             for (key, value) in entries {
-                let YamlData::Value(scalar) = &key.data else { return wrong("a key must be a text") };
+                let at = byte(key.span.start.index());
+                let no_key = || Err(Syntax { message: "a key must be a text".to_owned(), at });
+                let YamlData::Value(scalar) = &key.data else { return no_key() };
                 let name = match scalar {
                     Scalar::String(text) => text.to_string(),
                     Scalar::Integer(integer) => integer.to_string(),
                     Scalar::Boolean(boolean) => boolean.to_string(),
-                    _ => return wrong("a key must be a text"),
+                    _ => return no_key(),
                 };
                 let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
                 let value = yaml_value(value, &pointer, byte, spans, depth + 1)?;
@@ -203,7 +254,12 @@ fn toml_table(
         let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
         let key = table.key(name).and_then(toml_edit::Key::span);
         let value = toml_item(item, &pointer, spans)?;
-        if let Some(span) = key.or_else(|| item.span()) {
+        // As in YAML: from the key to the end of a value on its line.
+        let span = match (key, item.span()) {
+            (Some(key), Some(of_value)) if !value.is_object() && !value.is_array() => Some(key.start..of_value.end),
+            (key, of_value) => key.or(of_value),
+        };
+        if let Some(span) = span {
             spans.insert(pointer, span);
         }
         fields.insert(name.to_owned(), value);
@@ -294,6 +350,27 @@ mod tests {
             let found = error.places.first().map(|place| place.to_string()).unwrap_or_default();
             assert!(found.starts_with(place), "{ending}: {found}: {error}");
         }
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let yaml = parse(
+            "yaml",
+            "client:\n  auth: {type: api_key, name: X-Key, api_key: 'hünter2 x', password: 7}\n  x: hü\n",
+        );
+        let json = parse("json", r#"{"client": {"auth": {"type": "bearer", "token": "hunter2"}}, "x": "hü"}"#);
+        let toml = parse("toml", "[client.auth]\ntype = \"bearer\"\ntoken = \"hunter2\"\nslot = {secret = \"key\"}\n");
+        let word = parse("yaml", "client: {auth: hunter2}\n");
+        let block = parse("yaml", "client:\n  auth:\n    private_key: |\n      hunter2\n      hunter2\n    name: x\n");
+        for document in [&yaml, &json, &toml, &word, &block] {
+            assert!(!document.shown.contains("nter2") && document.text.contains("nter2"), "{}", document.shown);
+            assert_eq!(document.shown.len(), document.text.len());
+        }
+        let url = parse("yaml", "client: {base_url: \"https://me:hunter2@h.example/a@b\"}\n");
+        assert!(url.shown.contains("https://**********@h.example/a@b"), "{}", url.shown);
+        assert!(yaml.shown.contains("name: X-Key, api_key: *") && yaml.shown.contains("x: hü"), "{}", yaml.shown);
+        assert!(toml.shown.contains("secret = \"key\""), "{}", toml.shown);
+        assert!(block.shown.contains("name: x"), "{}", block.shown);
     }
 
     #[test]

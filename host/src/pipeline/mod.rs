@@ -3,15 +3,19 @@
 //! A file may also be the bare source, as dlt users have it; then flags say the rest.
 
 pub mod document;
+pub mod source;
 
 use crate::{Class, Error, Result};
 use document::Document;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+pub use source::Parted;
 use spile_connector::config::validate;
+use spile_connector::error::Error as Defect;
+use spile_connector::plan::template::Field;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A pipeline as it stands in the file.
 #[derive(Deserialize, JsonSchema)]
@@ -31,6 +35,8 @@ struct PipelineFile {
     /// Where the values of secrets are, by name: `env:VARIABLE` or `file:PATH`.
     #[serde(default)]
     secrets: BTreeMap<String, String>,
+    /// A file of secrets in TOML, as dlt's `secrets.toml`; its path begins at the folder of this file.
+    secrets_file: Option<String>,
     /// Where the rows go, such as `duckdb:PATH`.
     destination: Option<String>,
     /// The schema of the tables at the destination; `<name>_dataset` if absent.
@@ -63,6 +69,10 @@ pub struct Pipeline {
     pub bindings: BTreeMap<String, String>,
     /// `env:…` or `file:…`, by slot.
     pub secrets: BTreeMap<String, String>,
+    /// A file of secrets.
+    pub secrets_file: Option<PathBuf>,
+    /// The folder that the file is in; empty where it is none.
+    pub folder: PathBuf,
     /// Where the rows go.
     pub destination: String,
     /// The schema of the tables.
@@ -93,7 +103,10 @@ impl Pipeline {
     pub fn read(path: &Path) -> Result<Self> {
         let document = Document::read(path)?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("pipeline");
-        Self::new(document, stem)
+        let mut pipeline = Self::new(document, stem)?;
+        pipeline.folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+        pipeline.secrets_file = pipeline.secrets_file.map(|file| pipeline.folder.join(file));
+        Ok(pipeline)
     }
 
     /// Takes a document for a pipeline. `stem` is its name where it gives none.
@@ -101,12 +114,15 @@ impl Pipeline {
         let has = |key: &str| document.value.get(key).is_some();
         let (file, source_at) = if !has("source") && (has("client") || has("resources")) {
             let Value::Object(source) = document.value.clone() else { return Err(no_pipeline(&document)) };
+            if let Some(error) = Error::all(of_pipeline(&document, &source)) {
+                return Err(error);
+            }
             let nothing = serde_json::json!({"source": {}});
             (PipelineFile { source, ..typed(&document, nothing)? }, "")
         } else if document.value.is_object() && (has("source") || has("name")) {
             let schema = schemars::schema_for!(PipelineFile).to_value();
             let defects = validate(&schema, &document.value);
-            let defects = defects.into_iter().map(|defect| {
+            let defects = defects.into_iter().chain(wrong_bindings(&document.value)).map(|defect| {
                 let pointer = defect.pointer.unwrap_or_default();
                 let error = Error::new(Class::Config, defect.message).in_file(&document, &document.place(&pointer));
                 Error { advice: defect.advice, ..error }
@@ -124,6 +140,8 @@ impl Pipeline {
             params: file.params,
             bindings: file.bindings,
             secrets: file.secrets,
+            secrets_file: file.secrets_file.map(PathBuf::from),
+            folder: PathBuf::new(),
             destination: file.destination.unwrap_or_else(|| format!("duckdb:{name}.duckdb")),
             dataset: file.dataset.unwrap_or_else(|| dataset(&name)),
             allow_private: file.policy.allow_private,
@@ -155,6 +173,32 @@ fn dataset(name: &str) -> String {
 fn typed(document: &Document, value: Value) -> Result<PipelineFile> {
     serde_json::from_value(value)
         .map_err(|error| Error::new(Class::Config, error.to_string()).in_file(document, &document.place("")))
+}
+
+/// Bindings that name no field.
+fn wrong_bindings(pipeline: &Value) -> Vec<Defect> {
+    let bindings = pipeline.get("bindings").and_then(Value::as_object).into_iter().flatten();
+    let wrong = bindings.filter_map(|(name, field)| {
+        let text = field.as_str().filter(|text| Field::parse(text).is_none())?;
+        let message = format!("\"{text}\" names no field of another resource's records");
+        Some(
+            Defect::config(format!("/bindings/{name}"), message)
+                .advice(format!("write `{name}: parent.field`, such as `app_id: applications.id`")),
+        )
+    });
+    wrong.collect()
+}
+
+/// Keys of a pipeline in a file that is a bare source.
+fn of_pipeline<'d>(document: &'d Document, source: &'d Map<String, Value>) -> impl Iterator<Item = Error> + 'd {
+    let keys = schemars::schema_for!(PipelineFile).to_value();
+    let is_of_pipeline = move |key: &String| keys.pointer("/properties").is_some_and(|keys| keys.get(key).is_some());
+    source.keys().filter(move |key| is_of_pipeline(key)).map(|key| {
+        let message = format!("the key `{key}` belongs to a pipeline, and this file is a bare source");
+        Error::new(Class::Config, message)
+            .in_file(document, &document.place(&format!("/{key}")))
+            .advice("write `client`, `resource_defaults` and `resources` under the key `source`")
+    })
 }
 
 fn no_pipeline(document: &Document) -> Error {

@@ -1,0 +1,258 @@
+//! What a resource says of its table and columns (reference, sections 1.2, 10.5 and 11).
+#![allow(dead_code, reason = "of most types only the schema is used: `later` says what becomes of their values")]
+
+use super::model::OneOrMany;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+
+/// How rows meet the rows that are there: a word, or an object.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum WriteDispositionItem {
+    /// The word.
+    Word(Disposition),
+    /// The word, with how it is carried out.
+    Object(Box<DispositionObject>),
+}
+
+/// How rows of a resource meet the rows that a destination has.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Disposition {
+    /// Add the rows.
+    Append,
+    /// Put the rows in the place of all that was there.
+    Replace,
+    /// Put each row in the place of the row with the same primary key.
+    Merge,
+    /// Load nothing.
+    Skip,
+}
+
+/// A disposition, with how it is carried out.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DispositionObject {
+    /// The word.
+    pub disposition: Disposition,
+    /// How rows are merged.
+    pub strategy: Option<Strategy>,
+    /// Whether the rows of a run hold each key once.
+    pub deduplicated: Option<bool>,
+    /// Whether rows that did not change are left as they are.
+    pub skip_unchanged_rows: Option<bool>,
+    /// The column that tells versions of a row apart.
+    pub row_version_column_name: Option<String>,
+    /// The names of the two columns that say from when to when a row was valid.
+    pub validity_column_names: Option<Vec<String>>,
+    /// What stands as the end of a row that is valid.
+    pub active_record_timestamp: Option<String>,
+    /// From when the rows of a run are valid.
+    pub boundary_timestamp: Option<String>,
+    /// A condition in SQL on the rows of a run.
+    pub source_filter: Option<String>,
+    /// A condition in SQL on the rows that are there.
+    pub destination_scope: Option<String>,
+}
+
+/// How rows are merged.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Delete what is replaced, then insert.
+    DeleteInsert,
+    /// Update what is there, insert the rest.
+    Upsert,
+    /// Insert what is not there.
+    InsertOnly,
+    /// As upsert, and delete what is no longer there.
+    Cdc,
+    /// Keep the versions of each row.
+    Scd2,
+}
+
+/// Hints of columns: by name, or as a list.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum ColumnsItem {
+    /// By name.
+    ByName(BTreeMap<String, ColumnHints>),
+    /// Each with its `name`.
+    List(Vec<ColumnHints>),
+}
+
+/// What is known of a column beforehand. Keys that begin with `x-` are yours.
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("patternProperties" = {"^x-": {}}))]
+pub struct ColumnHints {
+    /// The column's name in the record; needed in a list of hints.
+    pub name: Option<String>,
+    /// The column's type; found from the first value if absent.
+    pub data_type: Option<ColumnType>,
+    /// Whether a record may lack it; true if absent.
+    pub nullable: Option<bool>,
+    /// How many digits a decimal has; 38 if absent.
+    pub precision: Option<u32>,
+    /// How many of them stand behind the point; 9 if absent.
+    pub scale: Option<u32>,
+    /// Whether a timestamp knows its time zone.
+    #[schemars(with = "Option<bool>")]
+    pub timezone: Option<IgnoredAny>,
+    /// Whether it belongs to the primary key.
+    pub primary_key: Option<bool>,
+    /// Whether it belongs to the merge key.
+    #[schemars(with = "Option<bool>")]
+    pub merge_key: Option<IgnoredAny>,
+    /// Whether each value occurs once.
+    #[schemars(with = "Option<bool>")]
+    pub unique: Option<IgnoredAny>,
+    /// Whether the table is sorted by it.
+    #[schemars(with = "Option<bool>")]
+    pub sort: Option<IgnoredAny>,
+    /// Whether the table is divided by it.
+    #[schemars(with = "Option<bool>")]
+    pub partition: Option<IgnoredAny>,
+    /// Whether rows that are near in it are stored together.
+    #[schemars(with = "Option<bool>")]
+    pub cluster: Option<IgnoredAny>,
+    /// Whether it says that a row is to be deleted.
+    #[schemars(with = "Option<bool>")]
+    pub hard_delete: Option<IgnoredAny>,
+    /// Which of the rows with one key stays: the first in this order.
+    #[schemars(with = "Option<Order>")]
+    pub dedup_sort: Option<IgnoredAny>,
+    /// What it is.
+    #[schemars(with = "Option<String>")]
+    pub description: Option<IgnoredAny>,
+}
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each is the dialect's word for the type of that name")]
+pub enum ColumnType {
+    Text,
+    Bigint,
+    Double,
+    Bool,
+    Timestamp,
+    Decimal,
+    Json,
+    Date,
+    Time,
+    Binary,
+    Wei,
+}
+
+/// An order.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The smallest first.
+    Asc,
+    /// The largest first.
+    Desc,
+}
+
+/// What becomes of what is new: a word for all, or one for each.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum SchemaContract {
+    /// For all.
+    Word(ContractMode),
+    /// For each.
+    Each(Box<Contract>),
+}
+
+/// What becomes of tables, columns and types that are new.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// Of a new table.
+    pub tables: Option<ContractMode>,
+    /// Of a new column.
+    pub columns: Option<ContractMode>,
+    /// Of a value that does not fit its column.
+    pub data_type: Option<ContractMode>,
+}
+
+/// What becomes of something new.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContractMode {
+    /// It is taken in.
+    Evolve,
+    /// The run fails.
+    Freeze,
+    /// Its row is left out.
+    DiscardRow,
+    /// Its value is left out.
+    DiscardValue,
+}
+
+/// Hints for a child table.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NestedHints {
+    /// Hints of its columns.
+    pub columns: Option<ColumnsItem>,
+    /// The field or fields that identify a row.
+    pub primary_key: Option<OneOrMany>,
+    /// The field or fields by which rows are replaced together.
+    pub merge_key: Option<OneOrMany>,
+    /// Columns that refer to other tables.
+    pub references: Option<Vec<Reference>>,
+    /// How rows meet the rows that are there.
+    pub write_disposition: Option<WriteDispositionItem>,
+    /// What becomes of tables, columns and types that are new.
+    pub schema_contract: Option<SchemaContract>,
+}
+
+/// Columns that refer to another table.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// The columns of this table.
+    pub columns: Vec<String>,
+    /// The other table.
+    pub referenced_table: String,
+    /// Its columns.
+    pub referenced_columns: Vec<String>,
+    /// How many rows there are on either side.
+    pub cardinality: Option<String>,
+    /// What the reference says.
+    pub label: Option<String>,
+}
+
+/// The format of a table.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each is the name of a format")]
+pub enum TableFormat {
+    Native,
+    Iceberg,
+    Delta,
+    Hive,
+}
+
+/// The format of the files that dlt loads rows with.
+#[derive(JsonSchema)]
+#[allow(missing_docs, reason = "each is the name of a format")]
+pub enum FileFormat {
+    #[serde(rename = "preferred")]
+    Preferred,
+    #[serde(rename = "jsonl")]
+    Jsonl,
+    #[serde(rename = "typed-jsonl")]
+    TypedJsonl,
+    #[serde(rename = "insert_values")]
+    InsertValues,
+    #[serde(rename = "parquet")]
+    Parquet,
+    #[serde(rename = "csv")]
+    Csv,
+    #[serde(rename = "model")]
+    Model,
+}

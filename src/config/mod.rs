@@ -8,7 +8,7 @@ mod defaults;
 pub mod model;
 mod paginator;
 mod validate;
-pub use validate::{nearest, validate};
+pub use validate::{nearest, validate, validate_at};
 
 use crate::error::{Error, Kind, Result};
 use model::{Client, Resource, Source};

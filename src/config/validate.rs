@@ -28,8 +28,13 @@ const NOT_YET: [&str; 15] = [
 
 /// Every defect of `document`, in document order.
 pub fn validate(schema: &Value, document: &Value) -> Vec<Error> {
+    validate_at(schema, document, "")
+}
+
+/// Every defect of a part of a document, which stands at `pointer` in it.
+pub fn validate_at(schema: &Value, part: &Value, pointer: &str) -> Vec<Error> {
     let mut check = Check { root: schema, defects: Vec::new() };
-    check.value(schema, document, "");
+    check.value(schema, part, pointer);
     check.defects
 }
 
@@ -46,7 +51,7 @@ impl<'a> Check<'a> {
         }
         if let Some(expected) = schema.get("const") {
             if expected != value {
-                self.defect(pointer, format!("{} is not valid here; expected {expected}", shown(value)), None);
+                self.defect(pointer, format!("{} is not valid here; expected {expected}", shown(value, pointer)), None);
             }
             return;
         }
@@ -54,7 +59,7 @@ impl<'a> Check<'a> {
             return self.word(words.iter(), value, pointer);
         }
         if !self.has_type(schema, value) {
-            let message = format!("expected {}, found {}", self.expectation(schema), shown(value));
+            let message = format!("expected {}, found {}", self.expectation(schema), shown(value, pointer));
             return self.defect(pointer, message, None);
         }
         match value {
@@ -69,9 +74,9 @@ impl<'a> Check<'a> {
                 let bound = |keyword| schema.get(keyword).and_then(Value::as_f64);
                 let number = number.as_f64().unwrap_or(f64::NAN);
                 if let Some(least) = bound("minimum").filter(|least| number < *least) {
-                    self.defect(pointer, format!("expected at least {least}, found {value}"), None);
+                    self.defect(pointer, format!("expected at least {least}, found {}", shown(value, pointer)), None);
                 } else if let Some(most) = bound("maximum").filter(|most| number > *most) {
-                    self.defect(pointer, format!("expected at most {most}, found {value}"), None);
+                    self.defect(pointer, format!("expected at most {most}, found {}", shown(value, pointer)), None);
                 }
             }
             _ => {}
@@ -141,7 +146,7 @@ impl<'a> Check<'a> {
             Some(schema) => self.value(schema, value, pointer),
             None => {
                 let expected: Vec<String> = alternatives.iter().map(|schema| self.expectation(schema)).collect();
-                let message = format!("expected {}, found {}", expected.join(" or "), shown(value));
+                let message = format!("expected {}, found {}", expected.join(" or "), shown(value, pointer));
                 self.defect(pointer, message, None);
             }
         }
@@ -157,7 +162,7 @@ impl<'a> Check<'a> {
     fn choice(&mut self, words: Vec<&str>, value: &Value, pointer: &str) {
         let near = value.as_str().and_then(|value| nearest(value, words.iter().copied()));
         let advice = near.map(|near| format!("did you mean `{near}`?"));
-        self.defect(pointer, format!("expected one of {}, found {}", quoted(words), shown(value)), advice);
+        self.defect(pointer, format!("expected one of {}, found {}", quoted(words), shown(value, pointer)), advice);
     }
 
     fn defect(&mut self, pointer: &str, message: String, advice: Option<String>) {
@@ -240,11 +245,15 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// The value as a message shows it: scalars as they are (long texts cut), the rest by its kind.
-fn shown(value: &Value) -> String {
+/// The value as a message shows it: scalars as they are (long texts cut), the rest by its kind. What stands in `auth` may be a
+/// credential at the wrong place, so it is shown by its kind alone.
+fn shown(value: &Value, pointer: &str) -> String {
+    let is_hidden = pointer.split('/').any(|step| step == "auth");
     match value {
         Value::Object(_) => "an object".to_owned(),
         Value::Array(_) => "a list".to_owned(),
+        Value::String(_) if is_hidden => "a text".to_owned(),
+        Value::Number(_) if is_hidden => "a number".to_owned(),
         Value::String(text) if text.chars().count() > 40 => {
             format!("the text \"{}…\"", text.chars().take(40).collect::<String>())
         }

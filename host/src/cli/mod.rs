@@ -55,10 +55,9 @@ async fn command(command: Command) -> Result<()> {
             let connector = connector(&args.source)?;
             let prepared = Prepared::new(&pipeline, &connector, Limits::default()).await?;
             diagnostic::warn(&prepared.description.warnings, &pipeline);
-            let secrets = prepared.secrets();
             print(&match args.json {
-                true => report::description_json(&prepared.description, &secrets),
-                false => report::description(&prepared.description, &secrets),
+                true => report::description_json(&prepared),
+                false => report::description(&prepared),
             })
         }
         Command::Preview(args) => {

@@ -6,7 +6,8 @@
 //! 1. The [`Origin`] is one that the [`Policy`] names; by default that is none.
 //! 2. The run's budget of requests and bytes ([`HttpLimits`]) is not spent.
 //! 3. The [`Credentials`] that the request asks for are bound to that origin. The connector never sees them: the host takes
-//!    them out of the configuration ([`Withheld`]) and reads them from their [`Secrets`].
+//!    them out of the configuration ([`Withheld`]) and reads them from their [`Secrets`]. Tokens it obtains itself, and keeps a
+//!    refresh token that rotates in a [`TokenStore`].
 //! 4. The address is not a private one ([`address::refusal`]), unless the operator named the origin. The address that was
 //!    checked is the one that is connected to ([`Client`]).
 //! 5. The response stays within its size and time, and is a whole one.
@@ -25,6 +26,8 @@ mod policy;
 mod redactor;
 mod secrets;
 mod sender;
+mod token_store;
+mod tokens;
 
 pub use client::Client;
 pub use credentials::{Credentials, Withheld};
@@ -36,3 +39,4 @@ pub use policy::Policy;
 pub use redactor::Redactor;
 pub use secrets::Secrets;
 pub use sender::{Counts, Gate};
+pub use token_store::{TokenFiles, TokenKey, TokenStore};

@@ -4,6 +4,9 @@ pub use crate::config::model::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
+/// The name that requests carry, where the configuration gives no other.
+pub const USER_AGENT: &str = concat!("spile/", env!("CARGO_PKG_VERSION"));
+
 /// A request that is ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {

@@ -8,7 +8,7 @@
 //! checked, previewed or run. Reading and writing overlap: while one batch is staged the connector fetches the next.
 
 use crate::destination::Target;
-use crate::gate::{Client, Gate, Origin, Policy, Secrets, Withheld};
+use crate::gate::{Client, Gate, Origin, Policy, Secrets, TokenFiles, TokenStore, Withheld};
 use crate::load::{self, Loader, Published, Resumed};
 use crate::pipeline::{Parted, Pipeline};
 use crate::sandbox::{self, Connector, Description, Instance, Limits, OpenRequest, ResourceCounts, SourceConfig, Step};
@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -79,6 +80,7 @@ pub struct Prepared<'a> {
     connector: &'a Connector,
     source: SourceConfig,
     withheld: Withheld,
+    tokens: Option<Arc<dyn TokenStore>>,
     /// What the source asks for.
     pub description: Description,
     limits: Limits,
@@ -98,11 +100,22 @@ impl<'a> Prepared<'a> {
                 return Err(pipeline.refused(defects).unwrap_or_else(none));
             }
         };
-        Ok(Self { pipeline, connector, source, withheld, description, limits })
+        let tokens = TokenFiles::of_user().map(|files| Arc::new(files) as Arc<dyn TokenStore>);
+        Ok(Self { pipeline, connector, source, withheld, tokens, description, limits })
+    }
+
+    /// Keeps refresh tokens that rotate in another place than files of the user.
+    pub fn keep_tokens(&mut self, store: Arc<dyn TokenStore>) {
+        self.tokens = Some(store);
+    }
+
+    /// The origins that the host itself asks for tokens, by the place of the `auth` object.
+    pub fn token_origins(&self) -> Vec<(&str, Option<String>)> {
+        self.withheld.token_origins()
     }
 
     /// The names of the secrets that the source needs.
-    pub fn secrets(&self) -> Vec<&str> {
+    pub fn secrets(&self) -> Vec<String> {
         self.withheld.slots().into_iter().collect()
     }
 
@@ -224,6 +237,9 @@ impl<'a> Prepared<'a> {
         for slot in &self.description.slots {
             let origins: Vec<Origin> = slot.origins.iter().map(|origin| origin.parse()).collect::<Result<_>>()?;
             credentials.bind(&slot.name, origins)?;
+        }
+        if let Some(store) = &self.tokens {
+            credentials.keep_tokens(&self.pipeline.name, store);
         }
         let client = Client::new(&self.limits.http)?;
         let gate = Gate::new(policy, credentials, client, self.limits.http.clone());

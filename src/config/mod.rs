@@ -14,7 +14,7 @@ mod paginator;
 mod repair;
 mod spelling;
 mod validate;
-pub use validate::{nearest, validate};
+pub use validate::{nearest, validate, validate_at};
 
 use crate::error::{Error, Kind, Result};
 use crate::slot;

@@ -205,7 +205,7 @@ impl Method {
 }
 
 /// A text or a list of texts.
-#[derive(Clone, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// One.

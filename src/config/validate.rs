@@ -58,8 +58,13 @@ const NO_KEYS: [(&str, &str, &str); 16] = [
 
 /// Every defect of `document`, in document order.
 pub fn validate(schema: &Value, document: &Value) -> Vec<Error> {
+    validate_at(schema, document, "")
+}
+
+/// Every defect of a part of a document, which stands at `pointer` in it.
+pub fn validate_at(schema: &Value, part: &Value, pointer: &str) -> Vec<Error> {
     let mut check = Check { root: schema, defects: Vec::new() };
-    check.value(schema, document, "");
+    check.value(schema, part, pointer);
     check.defects
 }
 
@@ -112,9 +117,9 @@ impl<'a> Check<'a> {
                 let bound = |keyword| schema.get(keyword).and_then(Value::as_f64);
                 let number = number.as_f64().unwrap_or(f64::NAN);
                 if let Some(least) = bound("minimum").filter(|least| number < *least) {
-                    self.defect(pointer, format!("expected at least {least}, found {value}"), None);
+                    self.defect(pointer, format!("expected at least {least}, found {}", shown(value, pointer)), None);
                 } else if let Some(most) = bound("maximum").filter(|most| number > *most) {
-                    self.defect(pointer, format!("expected at most {most}, found {value}"), None);
+                    self.defect(pointer, format!("expected at most {most}, found {}", shown(value, pointer)), None);
                 }
             }
             _ => {}

@@ -55,6 +55,8 @@ pub struct Page {
     pub fetch: Fetch,
     /// Whether it is asked for before the page before it has told that there is one.
     pub is_guess: bool,
+    /// The token that its request was sent with.
+    pub signed: Signed,
     /// How many of its records were delivered.
     pub delivered: usize,
     /// By which its records are compared with those of other pages.
@@ -63,6 +65,15 @@ pub struct Page {
     pub parents: Vec<Context>,
     /// The chains of its records' children that are not yet delivered, in the order of delivery.
     pub children: VecDeque<Chain>,
+}
+
+/// The token that a request was sent with, where no host signs.
+#[derive(Clone, Copy, Default)]
+pub struct Signed {
+    /// Which one, counted from 1.
+    pub with: u64,
+    /// Whether the API refused the one before it.
+    pub again: bool,
 }
 
 /// How far a page is.
@@ -126,6 +137,17 @@ impl Chain {
     }
 }
 
+impl Fetch {
+    /// How many attempts were made, the one in flight too; more than any can be once the page is here.
+    pub fn attempts(&self) -> u32 {
+        match self {
+            Self::Due { attempts, .. } => *attempts,
+            Self::InFlight { attempt, .. } => *attempt,
+            Self::Ready { .. } | Self::Failed(_) | Self::Delivered => u32::MAX,
+        }
+    }
+}
+
 impl Page {
     /// A page that is to be asked for.
     pub fn due(position: Position) -> Self {
@@ -133,6 +155,7 @@ impl Page {
             position,
             fetch: Fetch::Due { attempts: 0, not_before: 0, reason: String::new() },
             is_guess: false,
+            signed: Signed::default(),
             delivered: 0,
             digest: None,
             parents: Vec::new(),

@@ -31,8 +31,12 @@ impl<T: Transport> Reader<T> {
     pub(super) fn poll(&mut self, until: Option<u64>) {
         for (id, outcome) in self.transport.poll(until) {
             self.in_flight = self.in_flight.saturating_sub(1);
-            if !self.abandoned.remove(&id) {
-                self.arrived.insert(id, outcome);
+            if self.abandoned.remove(&id) {
+                continue;
+            }
+            match self.tokens.iter_mut().find(|token| token.is_asked_by(id)) {
+                Some(token) => token.arrive(outcome, self.transport.now()),
+                None => drop(self.arrived.insert(id, outcome)),
             }
         }
     }
@@ -153,9 +157,21 @@ impl<T: Transport> Reader<T> {
         if self.in_flight >= self.window || not_before > self.transport.now() {
             return;
         }
+        let token = match self.token_for(chain.resource) {
+            Ok(Some(token)) => token,
+            Ok(None) => return,
+            Err(error) => {
+                page.fetch = Fetch::Failed(error);
+                return;
+            }
+        };
         let Some(resource) = self.plan.resources.get(chain.resource) else { return };
         match resource.request(&chain.context, &page.position, chain.paginator.as_ref().map(|found| &found.paginator)) {
-            Ok(request) => {
+            Ok(mut request) => {
+                if let Some((with, placement)) = token {
+                    page.signed.with = with;
+                    resource.sign(&mut request, placement);
+                }
                 self.last_id += 1;
                 self.in_flight += 1;
                 self.count(chain.resource, |counts| {
@@ -234,6 +250,14 @@ impl<T: Transport> Reader<T> {
         let give_up = |reader: &Self, chain: &Chain, error: Error| {
             Fetch::Failed(Box::new(reader.failed(chain, nth, Error { attempts: Some(attempt), ..error })))
         };
+        if let Ok(response) = &outcome
+            && let Some(page) = chain.pages.get_mut(nth)
+            && self.renews_token(chain.resource, &mut page.signed, response.status)
+        {
+            // Not the page's fault, so it is no attempt.
+            let reason = "the API refused the token".to_owned();
+            return Err(Fetch::Due { attempts: attempt.saturating_sub(1), not_before: 0, reason });
+        }
         let (kind, message, response) = match outcome {
             Ok(response) if (200..300).contains(&response.status) => {
                 let status = Some(response.status);

@@ -12,6 +12,7 @@ mod deliver;
 mod fetch;
 mod guard;
 mod state;
+mod tokens;
 pub mod transport;
 
 use crate::error::{Error, Kind, Result};
@@ -25,6 +26,7 @@ pub use counts::Counts;
 use deliver::{Delivery, Room};
 use state::State;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tokens::Held;
 use transport::{Failure, RequestId, Transport};
 
 /// The most requests that may be in flight at once.
@@ -61,6 +63,8 @@ pub struct Reader<T> {
     /// Which resources are read, by index: those that are delivered, and those that they depend on.
     read: Vec<bool>,
     roots: VecDeque<Chain>,
+    /// Tokens, where no host signs, in the order of the plan.
+    tokens: Vec<Held>,
     shaper: Shaper,
     counts: Vec<Counts>,
     window: usize,
@@ -82,7 +86,7 @@ pub struct Reader<T> {
 impl<T: Transport> Reader<T> {
     /// Opens a reader. Makes no request.
     pub fn open(request: OpenRequest<'_>, transport: T) -> Result<Self> {
-        let plan = Plan::new(&request.source).map_err(first)?;
+        let mut plan = Plan::new(&request.source).map_err(first)?;
         let count = plan.resources.len();
         let mut selected = vec![false; count];
         for name in request.resources {
@@ -106,10 +110,12 @@ impl<T: Transport> Reader<T> {
         let schema = request.schema.map_or_else(|| Ok(Schema::default()), Schema::parse)?;
         let roots = state.open(&plan, &roots, &reads)?;
         let counts = plan.resources.iter().map(|resource| Counts::new(&resource.name)).collect();
+        let tokens = std::mem::take(&mut plan.tokens).into_iter().map(Held::new).collect();
         Ok(Self {
             selected,
             read,
             roots: roots.into(),
+            tokens,
             shaper: Shaper::new(request.load_id, schema),
             counts,
             window: request.window.clamp(1, LARGEST_WINDOW) as usize,
@@ -189,6 +195,11 @@ impl<T: Transport> Reader<T> {
         }
         let mut found = None;
         self.roots.iter().for_each(|chain| visit(chain, now, &mut found));
+        for (until, resource, reason) in self.tokens.iter().filter_map(Held::due) {
+            if until > now && found.as_ref().is_none_or(|(other, _, _)| until < *other) {
+                found = Some((until, resource, reason));
+            }
+        }
         found.map(|(until, resource, reason)| {
             let name = self.plan.resources.get(resource).map_or_else(String::new, |resource| resource.name.clone());
             (until, name, reason.to_owned())
@@ -235,17 +246,22 @@ impl<T: Transport> Reader<T> {
         self.read = vec![false; self.plan.resources.len()];
         self.selected = self.read.clone();
         self.roots = VecDeque::from([Chain::new(&self.plan, root, 0, Default::default())]);
-        self.window = 1;
-        self.advance();
-        // No further request: neither the next page nor a second attempt.
-        self.window = 0;
         loop {
+            let first = |reader: &Self| reader.roots.front()?.pages.front().map(|page| page.fetch.attempts());
+            // No further request: neither the next page nor a second attempt.
+            self.window = usize::from(first(&self).is_none_or(|attempts| attempts == 0));
+            self.advance();
             match self.roots.front().and_then(|chain| chain.pages.front()).map(|page| &page.fetch) {
                 Some(Fetch::Failed(error)) => return Err((**error).clone()),
                 // A limit on the rate shows that the credentials are accepted.
-                Some(Fetch::InFlight { .. }) => {
-                    self.poll(None);
-                    self.advance();
+                Some(Fetch::InFlight { .. }) => self.poll(None),
+                // The page waits for its token, or is to be asked for again with another one.
+                Some(Fetch::Due { attempts: 0, .. }) if self.in_flight > 0 => self.poll(None),
+                Some(Fetch::Due { attempts: 0, .. }) if self.window == 0 => {}
+                Some(Fetch::Due { attempts: 0, .. }) => {
+                    let reason =
+                        self.tokens.iter().filter_map(Held::due).map(|(_, _, reason)| reason).collect::<String>();
+                    return Err(Error::new(Kind::Transient, reason).advice("try again in a while"));
                 }
                 Some(Fetch::Due { reason, .. }) => {
                     return Err(Error::new(Kind::Transient, reason.clone()).advice("try again in a while"));
@@ -298,3 +314,5 @@ mod chain_tests;
 mod simulated;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod token_tests;

@@ -56,6 +56,13 @@ impl Plan {
             }
             origins.insert(origin);
         }
+        // Where no host signs, the connector asks for tokens itself; what it asks with goes nowhere else.
+        for token in &self.tokens {
+            for slot in token.auth.slots() {
+                slots.entry(slot).or_default().extend(token.origin.clone());
+            }
+            origins.extend(token.origin.clone());
+        }
         let name_of = |index: usize| self.resources.get(index).map(|parent| parent.name.clone());
         let resources = self.resources.iter().map(|resource| ResourceDescription {
             name: resource.name.clone(),
@@ -82,7 +89,7 @@ impl Plan {
 
 impl Resource {
     /// The origin of its requests. It cannot depend on a placeholder, so the start of the URL tells it.
-    fn origin(&self) -> Option<String> {
+    pub(super) fn origin(&self) -> Option<String> {
         match self.url.first() {
             Some(Part::Text(start)) => origin(&Url::parse(start).ok()?),
             _ => None,
@@ -92,8 +99,8 @@ impl Resource {
     fn slots(&self) -> Vec<String> {
         let mut slots = match &self.auth {
             Some(crate::auth::Auth::Brokered { credential }) => vec![credential.clone()],
-            Some(auth) => auth.slots().map(str::to_owned).collect(),
-            None => Vec::new(),
+            Some(auth) if self.token.is_none() => auth.slots().into_iter().collect(),
+            _ => Vec::new(),
         };
         for part in self.parts() {
             match part {

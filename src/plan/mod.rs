@@ -6,7 +6,7 @@ mod describe;
 mod request;
 pub mod template;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, TokenSource};
 use crate::config::model::{self, Method, WriteDisposition};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
@@ -33,8 +33,21 @@ pub struct Source<'a> {
 pub struct Plan {
     /// The resources, in the order of the configuration.
     pub resources: Vec<Resource>,
+    /// Where tokens are obtained from, one source for each `auth` object.
+    pub tokens: Vec<TokenPlan>,
     /// Things that work but are better said otherwise.
     pub warnings: Vec<Error>,
+}
+
+/// Where the tokens of an `auth` object are obtained from.
+pub struct TokenPlan {
+    auth: Auth,
+    /// Its place in the configuration; the first of several.
+    pub pointer: String,
+    /// The origin that is asked for tokens, where the configuration tells it.
+    origin: Option<String>,
+    /// None where a slot has no value on this side, which is then an error.
+    pub source: Result<TokenSource>,
 }
 
 /// A resource that is ready to be read.
@@ -71,6 +84,10 @@ pub struct Resource {
     params: Vec<(String, Vec<Part>)>,
     headers: Vec<(String, Vec<Part>)>,
     auth: Option<Auth>,
+    /// Whether the endpoint has an `auth` of its own.
+    has_own_auth: bool,
+    /// The token source that signs its requests, as an index into the plan.
+    pub token: Option<usize>,
     /// How its pages follow each other; found in the first response where absent.
     pub paginator: Option<Paginator>,
     /// Where the records are in a response; found in the first response where absent.
@@ -108,12 +125,13 @@ impl Plan {
                 Err(error) => defects.push(error.of(&resource.name)),
             }
         }
+        let tokens = tokens(&mut resources, &config.client.base_url, &mut defects);
         if defects.is_empty()
             && let Err(error) = bind::find_parents(&mut resources)
         {
             defects.push(error);
         }
-        if defects.is_empty() { Ok(Self { resources, warnings }) } else { Err(defects) }
+        if defects.is_empty() { Ok(Self { resources, tokens, warnings }) } else { Err(defects) }
     }
 
     /// The index of a resource.
@@ -176,6 +194,8 @@ impl Resource {
             params: bound.params,
             headers: bound.headers,
             auth: endpoint.auth.clone().unwrap_or_else(|| client.auth.clone()),
+            has_own_auth: endpoint.auth.is_some(),
+            token: None,
             paginator,
             selector: selector.map(|path| Selector::parse(path, &at("data_selector"))).transpose()?,
             retry: Retry::new(endpoint.error_handler.as_ref()),
@@ -210,6 +230,35 @@ impl Resource {
             _ => None,
         })
     }
+}
+
+/// Opens the token sources of the resources, one for all with the same `auth` object.
+fn tokens(resources: &mut [Resource], base_url: &str, defects: &mut Vec<Error>) -> Vec<TokenPlan> {
+    let mut tokens: Vec<TokenPlan> = Vec::new();
+    for resource in resources {
+        let Some(auth) = resource.auth.as_ref().filter(|auth| auth.token_url(base_url).is_some()) else { continue };
+        resource.token = tokens.iter().position(|other| other.auth == *auth).or(Some(tokens.len()));
+        if resource.token != Some(tokens.len()) {
+            continue;
+        }
+        let pointer = match resource.has_own_auth {
+            true => format!("{}/endpoint/auth", resource.pointer),
+            false => "/client/auth".to_owned(),
+        };
+        let source = match auth.filled(|_| None).map(|auth| TokenSource::new(&auth, base_url)) {
+            Err(slot) => Err(Error { pointer: Some(pointer.clone()), ..request::no_value(&slot) }),
+            Ok(Ok(Some(source))) => Ok(source),
+            Ok(Ok(None)) => continue,
+            Ok(Err(error)) => {
+                let inner = error.pointer.clone().unwrap_or_default();
+                let error = Error { pointer: Some(format!("{pointer}{inner}")), ..error };
+                defects.push(error.clone());
+                Err(error)
+            }
+        };
+        tokens.push(TokenPlan { auth: auth.clone(), pointer, origin: auth.token_origin(base_url), source });
+    }
+    tokens
 }
 
 /// Whether the last segment of a path holds a placeholder: such an endpoint gives one record, in one page (reference,

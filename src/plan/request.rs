@@ -5,7 +5,7 @@ use super::{Resource, bind, body};
 use crate::auth::Placement;
 use crate::error::{Error, Kind, Result};
 use crate::paginate::{Paginator, Place, Position, Setting};
-use crate::request::{Request, origin};
+use crate::request::{Request, USER_AGENT, origin};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,9 +15,6 @@ use url::Url;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Context(BTreeMap<String, Value>);
-
-/// The name that requests carry, where the configuration gives no other.
-const USER_AGENT: &str = concat!("spile/", env!("CARGO_PKG_VERSION"));
 
 /// The configured headers that a link to another origin is followed with: any other one may hold a credential.
 const OPEN_HEADERS: [&str; 4] = ["accept", "accept-language", "content-type", "user-agent"];
@@ -49,7 +46,8 @@ impl Resource {
         Ok(extended)
     }
 
-    /// The request for a page. `detected` is the paginator of a chain where the configuration has none.
+    /// The request for a page, signed unless its token has to be obtained first. `detected` is the paginator of a chain where the
+    /// configuration has none.
     pub fn request(&self, context: &Context, position: &Position, detected: Option<&Paginator>) -> Result<Request> {
         let own = Url::parse(&self.render(&self.url, context, true)?)
             .map_err(|error| Error::config(&self.pointer, format!("the URL is not valid: {error}")).of(&self.name))?;
@@ -86,39 +84,34 @@ impl Resource {
         for (name, parts) in self.headers.iter().filter(|(name, _)| is_own || OPEN_HEADERS.contains(&name.as_str())) {
             headers.push((name.clone(), self.render(parts, context, false)?));
         }
-        let mut set = |name: &str, value: String, keep: bool| match headers.iter_mut().find(|(other, _)| other == name)
-        {
-            Some(_) if keep => {}
-            Some((_, other)) => *other = value,
-            None => headers.push((name.to_owned(), value)),
-        };
-        set("accept", "*/*".to_owned(), true);
-        set("user-agent", USER_AGENT.to_owned(), true);
         let body = self.body(context, &settings)?;
-        if body.is_some() {
-            set("content-type", "application/json".to_owned(), true);
+        let of_body = body.as_ref().map(|_| ("content-type", "application/json"));
+        for (name, value) in [("accept", "*/*"), ("user-agent", USER_AGENT)].into_iter().chain(of_body) {
+            if headers.iter().all(|(other, _)| other != name) {
+                headers.push((name.to_owned(), value.to_owned()));
+            }
         }
 
-        // No other origin is shown the credential.
-        let placement = self.placement()?.filter(|_| is_own);
         // A link is followed as it is written, its order and its escapes too, where nothing has to be put into it.
-        let is_written = matches!(position, Position::Link(_)) && !matches!(placement, Some(Placement::Query(..)));
-        match placement {
-            Some(Placement::Header(name, value)) => set(&name.to_lowercase(), value, false),
-            Some(Placement::Cookie(name, value)) => set("cookie", format!("{name}={value}"), false),
-            Some(Placement::Query(name, value)) => {
-                pairs.retain(|(other, _)| *other != name);
-                pairs.push((name, value));
-            }
-            None => {}
-        }
-        if !is_written {
+        if !matches!(position, Position::Link(_)) {
             url.set_query(None);
             if !pairs.is_empty() {
                 url.query_pairs_mut().extend_pairs(pairs);
             }
         }
-        Ok(Request { method: self.method, url, headers, body: body.map(|body| body.to_string().into_bytes()) })
+        let body = body.map(|body| body.to_string().into_bytes());
+        let mut request = Request { method: self.method, url, headers, body };
+        if let Some(placement) = self.placement()? {
+            self.sign(&mut request, placement);
+        }
+        Ok(request)
+    }
+
+    /// Puts a credential on a request. No other origin is shown it.
+    pub fn sign(&self, request: &mut Request, placement: Placement) {
+        if self.origin() == origin(&request.url) {
+            placement.put(request);
+        }
     }
 
     /// The JSON body, if the request has one.
@@ -140,17 +133,15 @@ impl Resource {
         Ok(body)
     }
 
-    /// Where the credential goes, if one is used. Fails where a slot has no value on this side.
+    /// Where the credential goes, if one is used that has not to be obtained first. Fails where a slot has no value on this side.
     fn placement(&self) -> Result<Option<Placement>> {
-        let Some(auth) = &self.auth else { return Ok(None) };
-        auth.placement(|_| None).map(Some).map_err(|slot| self.no_value(&slot))
-    }
-
-    /// No host took the slot out of the configuration.
-    fn no_value(&self, slot: &str) -> Error {
-        Error::new(Kind::Auth, format!("the secret `{slot}` has no value here"))
-            .of(&self.name)
-            .advice("run the connector in a host that holds credentials, or write the value into the configuration")
+        match &self.auth {
+            Some(auth) if self.token.is_none() => {
+                let filled = auth.filled(|_| None).map_err(|slot| no_value(&slot).of(&self.name))?;
+                Ok(filled.placement())
+            }
+            _ => Ok(None),
+        }
     }
 
     fn render(&self, parts: &[Part], context: &Context, in_path: bool) -> Result<String> {
@@ -159,7 +150,7 @@ impl Resource {
             match part {
                 Part::Text(plain) => text.push_str(plain),
                 Part::Field(field) => text.push_str(&self.field(field, context, in_path)?),
-                Part::Secret(slot) => return Err(self.no_value(slot)),
+                Part::Secret(slot) => return Err(no_value(slot).of(&self.name)),
                 Part::Variable(name) => {
                     let message = format!("nothing binds the path variable `{name}`");
                     return Err(Error::config(format!("{}/endpoint/path", self.pointer), message).of(&self.name));
@@ -186,6 +177,12 @@ impl Resource {
             .get(&field.to_string())
             .ok_or_else(|| Error::new(Kind::Internal, format!("the value of `{field}` was not kept")).of(&self.name))
     }
+}
+
+/// The error of a slot that has no value on this side.
+pub(super) fn no_value(slot: &str) -> Error {
+    Error::new(Kind::Auth, format!("the secret `{slot}` has no value here"))
+        .advice("run the connector in a host that holds credentials, or write the value into the configuration")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub mod naming;
 pub mod schema;
 pub mod table;
 
-mod timestamp;
+pub(crate) mod timestamp;
 
 use crate::config::model::WriteDisposition;
 use crate::error::{Error, Kind, Result};

@@ -7,6 +7,7 @@
 //! | `tables` | rows as a database holds them, and as the API would have them |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod auth;
 mod component;
 mod crash;
 mod demo;

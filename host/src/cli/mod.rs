@@ -54,10 +54,9 @@ async fn command(command: Command) -> Result<()> {
             let (pipeline, _) = read(&args.source)?;
             let connector = connector(&args.source)?;
             let prepared = prepare(&pipeline, &connector).await?;
-            let secrets = prepared.secrets();
             print(&match args.json {
-                true => report::description_json(&prepared.description, &secrets),
-                false => report::description(&prepared.description, &secrets),
+                true => report::description_json(&prepared),
+                false => report::description(&prepared),
             })
         }
         Command::Preview(args) => {

@@ -1,8 +1,8 @@
 //! What the program prints at its end: tables for a person, JSON for a program.
 
 use crate::pipeline::Pipeline;
-use crate::run::Report;
-use crate::sandbox::{Description, WriteDisposition};
+use crate::run::{Prepared, Report};
+use crate::sandbox::WriteDisposition;
 use crate::{Class, Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
@@ -78,7 +78,8 @@ pub fn run_json(report: &Report) -> String {
 }
 
 /// What a file asks for.
-pub fn description(description: &Description, secrets: &[&str]) -> String {
+pub fn description(prepared: &Prepared<'_>) -> String {
+    let description = &prepared.description;
     let mut resources = table(&["resource", "table", "parent", "rows are", "key", "first request", "unbound"], 99);
     for resource in &description.resources {
         resources.add_row(vec![
@@ -91,16 +92,17 @@ pub fn description(description: &Description, secrets: &[&str]) -> String {
             resource.unbound.join(", "),
         ]);
     }
-    let list = |texts: Vec<&str>| if texts.is_empty() { "none".to_owned() } else { texts.join(", ") };
-    format!(
-        "{resources}\n\norigins: {}\nsecrets: {}\n",
-        list(description.origins.iter().map(String::as_str).collect()),
-        list(secrets.to_vec())
-    )
+    let list = |texts: &[String]| if texts.is_empty() { "none".to_owned() } else { texts.join(", ") };
+    let tokens: Vec<String> = (prepared.token_origins().into_iter())
+        .map(|(pointer, origin)| format!("{} for {pointer}", origin.as_deref().unwrap_or("what a secret names")))
+        .collect();
+    let tokens = if tokens.is_empty() { String::new() } else { format!("tokens from: {}\n", tokens.join(", ")) };
+    format!("{resources}\n\norigins: {}\n{tokens}secrets: {}\n", list(&description.origins), list(&prepared.secrets()))
 }
 
 /// What a file asks for, as JSON.
-pub fn description_json(description: &Description, secrets: &[&str]) -> String {
+pub fn description_json(prepared: &Prepared<'_>) -> String {
+    let description = &prepared.description;
     let resources: Vec<Value> = (description.resources.iter())
         .map(|resource| {
             json!({"name": resource.name, "table": resource.table, "parent": resource.parent,
@@ -108,7 +110,12 @@ pub fn description_json(description: &Description, secrets: &[&str]) -> String {
                 "method": resource.method, "url": resource.url, "selected": resource.selected, "unbound": resource.unbound})
         })
         .collect();
-    format!("{:#}\n", json!({"resources": resources, "origins": description.origins, "secrets": secrets}))
+    let tokens: Vec<Value> = (prepared.token_origins().into_iter())
+        .map(|(pointer, origin)| json!({"credential": pointer, "origin": origin}))
+        .collect();
+    let whole = json!({"resources": resources, "origins": description.origins, "tokens": tokens,
+        "secrets": prepared.secrets()});
+    format!("{whole:#}\n")
 }
 
 fn disposition(disposition: WriteDisposition) -> &'static str {

@@ -5,16 +5,19 @@ use super::origin::Origin;
 use super::redactor::Redactor;
 use super::secrets::Secrets;
 use super::slots::Slots;
+use super::token_store::TokenStore;
+use super::tokens::Tokens;
 use crate::{Class, Error, Result};
 use http::header::{COOKIE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
-use spile_connector::auth::{Auth, Placement, SecretText};
-use spile_connector::config::{auth_places, slot_places, spell_out_auth};
+use spile_connector::auth::{Auth, Placement, SecretText, Token, TokenSource};
+use spile_connector::config::{auth_places, slot_places, spell_out_auth, validate_at};
 use spile_connector::slot::stand_in;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use zeroize::{Zeroize, Zeroizing};
 
 /// All but the unreserved characters of RFC 3986.
@@ -26,6 +29,8 @@ pub struct Withheld {
     by_pointer: BTreeMap<String, Auth>,
     /// The secrets outside `auth`, each with the first place that names it.
     by_slot: BTreeMap<String, String>,
+    /// What the path of a login is appended to.
+    base_url: String,
 }
 
 impl Withheld {
@@ -33,6 +38,7 @@ impl Withheld {
     /// by which the connector says which credential a request needs. An object that is not understood is an error: it is
     /// not handed on, because nobody knows what is in it.
     pub fn take(source: &mut Value) -> Result<Self> {
+        let base_url = source.pointer("/client/base_url").and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut by_pointer = BTreeMap::new();
         for pointer in auth_places(source) {
             match source.pointer_mut(&pointer) {
@@ -40,7 +46,7 @@ impl Withheld {
                 Some(place) => {
                     spell_out_auth(place);
                     let brokered = json!({"type": "brokered", "credential": pointer});
-                    let auth = parse(std::mem::replace(place, brokered)).map_err(|error| error.at(&pointer))?;
+                    let auth = parse(std::mem::replace(place, brokered), &pointer)?;
                     by_pointer.insert(pointer, auth);
                 }
             }
@@ -52,7 +58,7 @@ impl Withheld {
             }
             by_slot.entry(name).or_insert(pointer);
         }
-        Ok(Self { by_pointer, by_slot })
+        Ok(Self { by_pointer, by_slot, base_url })
     }
 
     /// JSON pointers of the `auth` objects.
@@ -61,9 +67,14 @@ impl Withheld {
     }
 
     /// The slots that the source names, in `auth` objects and elsewhere.
-    pub fn slots(&self) -> BTreeSet<&str> {
-        let elsewhere = self.by_slot.keys().map(String::as_str);
-        self.by_pointer.values().flat_map(Auth::slots).chain(elsewhere).collect()
+    pub fn slots(&self) -> BTreeSet<String> {
+        self.by_pointer.values().flat_map(Auth::slots).chain(self.by_slot.keys().cloned()).collect()
+    }
+
+    /// The origins that the host itself asks for tokens, by the pointer of the `auth` object. None where a secret holds the URL.
+    pub fn token_origins(&self) -> Vec<(&str, Option<String>)> {
+        let obtained = self.by_pointer.iter().filter(|(_, auth)| auth.token_url(&self.base_url).is_some());
+        obtained.map(|(pointer, auth)| (pointer.as_str(), auth.token_origin(&self.base_url))).collect()
     }
 
     /// Reads the secrets. The credentials are bound to no origin yet.
@@ -71,82 +82,123 @@ impl Withheld {
         let mut values = BTreeMap::new();
         for (pointer, auth) in &self.by_pointer {
             for slot in auth.slots() {
-                values.insert(slot, secrets.value(slot).map_err(|error| error.at(pointer))?);
+                let value = secrets.value(&slot).map_err(|error| error.at(pointer))?;
+                values.insert(slot, value);
             }
         }
         let mut elsewhere = Vec::new();
         for (slot, pointer) in &self.by_slot {
             let value = secrets.value(slot).map_err(|error| error.at(pointer))?;
             elsewhere.push((slot.clone(), value.clone()));
-            values.insert(slot, value);
+            values.insert(slot.clone(), value);
         }
+        let redactor = Redactor::new(values.values().map(|value| value.as_str()));
         let mut by_pointer = BTreeMap::new();
-        let mut hidden: Vec<Zeroizing<String>> = values.values().cloned().collect();
+        let mut opened: Vec<(&Auth, Arc<Tokens>)> = Vec::new();
         for (pointer, auth) in &self.by_pointer {
-            let placement = auth
-                .placement(|slot| values.get(slot).map(|value| value.to_string()))
+            let filled = auth
+                .filled(|slot| values.get(slot).map(|value| value.to_string()))
                 .map_err(|slot| Error::new(Class::Internal, format!("no value for the secret {slot}")))?;
-            let credential = Credential { placement, origins: BTreeSet::new() };
-            credential.header().map_err(|error| error.at(pointer))?;
-            hidden.extend(secret_texts(auth, &credential.placement));
-            by_pointer.insert(pointer.clone(), credential);
+            filled.secrets().into_iter().for_each(|secret| redactor.hide(secret));
+            let kind = match opened.iter().find(|(other, _)| *other == auth) {
+                // One token for all with the same `auth`: a refresh token that rotates is good for one of them only.
+                Some((_, tokens)) => Kind::Obtained(tokens.clone()),
+                None => kind(pointer, &filled, &self.base_url, &redactor)?,
+            };
+            if let Kind::Obtained(tokens) = &kind {
+                opened.push((auth, tokens.clone()));
+            }
+            by_pointer.insert(pointer.clone(), Credential { kind, origins: BTreeSet::new() });
         }
-        let slots = Slots::new(elsewhere);
-        Ok(Credentials { by_pointer, slots, redactor: Redactor::new(hidden.iter().map(|secret| secret.as_str())) })
+        Ok(Credentials { by_pointer, slots: Slots::new(elsewhere), redactor })
     }
 }
 
-/// Reads an `auth` object. The parser's own message is not shown, because it may repeat the credential.
-fn parse(mut value: Value) -> Result<Auth> {
-    let refuse = |message: &str, forms: &str| {
-        let advice = format!("write {forms}, where a secret is {{secret: NAME}}");
-        Err(Error::new(Class::Config, message).advice(advice))
-    };
-    let Some(object) = value.as_object_mut() else { return refuse("`auth` must be an object", &FORMS.join(" or ")) };
-    let named = object.entry("type").or_insert_with(|| json!("bearer")).as_str();
-    let [bearer, http_basic, api_key] = FORMS;
-    let form = match named {
-        Some("bearer") => bearer,
-        Some("http_basic") => http_basic,
-        Some("api_key") => api_key,
-        _ => return refuse("unknown type of `auth`", &FORMS.join(" or ")),
-    };
-    // serde would take a list for a slot.
-    let has_list = object.values().any(Value::is_array);
+/// Reads an `auth` object. No message repeats a value: it may be a credential at the wrong place.
+fn parse(mut value: Value, pointer: &str) -> Result<Auth> {
+    if let Some(object) = value.as_object_mut() {
+        object.entry("type").or_insert_with(|| json!("bearer"));
+    }
+    let schema = schemars::schema_for!(Auth).to_value();
+    let defects = validate_at(&schema, &value, pointer).into_iter().map(|defect| {
+        let mut error = Error::new(Class::Config, defect.message).at(defect.pointer.unwrap_or_default());
+        error.advice = defect.advice.or_else(|| Some("a secret is written as {secret: NAME}".to_owned()));
+        error
+    });
+    if let Some(error) = Error::all(defects) {
+        return Err(error);
+    }
     match serde_json::from_value(value) {
-        Ok(auth) if !has_list => Ok(auth),
-        _ => refuse("`auth` does not have the form of its type", form),
+        Ok(Auth::Brokered { .. }) => Err(Error::new(Class::Config, "`auth` of the type `brokered` is the host's own")
+            .at(pointer)
+            .advice("write what signs the requests, such as {type: bearer, token: {secret: NAME}}")),
+        Ok(auth) => Ok(auth),
+        Err(_) => Err(Error::new(Class::Config, "`auth` does not have the form of its type").at(pointer)),
     }
 }
 
-/// The forms of an `auth` object.
-const FORMS: [&str; 3] =
-    ["{type: bearer, token}", "{type: http_basic, username, password}", "{type: api_key, api_key, name, location}"];
-
-/// What nobody may see of a credential: besides the values of slots, the texts that stand in the configuration itself, and
-/// the forms in which they go over the wire.
-fn secret_texts(auth: &Auth, placement: &Placement) -> Vec<Zeroizing<String>> {
-    let literal = match auth {
-        Auth::Bearer { token: SecretText::Text(text) }
-        | Auth::HttpBasic { password: SecretText::Text(text), .. }
-        | Auth::ApiKey { api_key: SecretText::Text(text), .. } => Some(text.clone()),
-        _ => None,
+/// How an `auth` object whose slots are filled signs requests.
+fn kind(pointer: &str, auth: &Auth, base_url: &str, redactor: &Redactor) -> Result<Kind> {
+    if let Some(placement) = auth.placement() {
+        // The form in which it goes over the wire.
+        let value = placement.parts().1;
+        redactor.hide(value.strip_prefix("Basic ").or(value.strip_prefix("Bearer ")).unwrap_or(value));
+        header(&placement).map_err(|error| error.at(pointer))?;
+        return Ok(Kind::Fixed(placement));
+    }
+    let source = TokenSource::new(auth, base_url).map_err(|error| {
+        let own = Error::new(Class::Config, error.message);
+        Error { advice: error.advice, ..own.at(format!("{pointer}{}", error.pointer.unwrap_or_default())) }
+    })?;
+    let source = source.ok_or_else(|| Error::new(Class::Internal, "an `auth` that signs nothing").at(pointer))?;
+    header(&source.placement(&Token::probe())).map_err(|error| error.at(pointer))?;
+    let identity = match auth {
+        Auth::Oauth2RefreshToken(config) => {
+            let texts = [&config.access_token_url, &config.client_id, &config.refresh_token].map(SecretText::text);
+            std::iter::once(pointer).chain(texts).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
     };
-    let (Placement::Header(_, value) | Placement::Query(_, value) | Placement::Cookie(_, value)) = placement;
-    let sent = value.strip_prefix("Basic ").or(value.strip_prefix("Bearer ")).unwrap_or(value);
-    literal.into_iter().chain([sent.to_owned()]).map(Zeroizing::new).collect()
+    let tokens = Tokens::new(pointer, source, identity, redactor.clone()).map_err(|error| error.at(pointer))?;
+    Ok(Kind::Obtained(Arc::new(tokens)))
 }
 
-struct Credential {
-    placement: Placement,
+/// How requests are signed.
+enum Kind {
+    /// With the same value always.
+    Fixed(Placement),
+    /// With a token that is obtained.
+    Obtained(Arc<Tokens>),
+}
+
+pub(super) struct Credential {
+    kind: Kind,
     origins: BTreeSet<Origin>,
 }
 
 impl Drop for Credential {
     fn drop(&mut self) {
-        let (Placement::Header(_, value) | Placement::Query(_, value) | Placement::Cookie(_, value)) =
-            &mut self.placement;
-        value.zeroize();
+        if let Kind::Fixed(placement) = &mut self.kind {
+            placement.value_mut().zeroize();
+        }
+    }
+}
+
+impl Credential {
+    /// Where its tokens come from, if they are obtained.
+    pub fn tokens(&self) -> Option<&Arc<Tokens>> {
+        match &self.kind {
+            Kind::Obtained(tokens) => Some(tokens),
+            Kind::Fixed(_) => None,
+        }
+    }
+
+    /// Puts a credential that is not obtained on a request.
+    pub fn put(&self, headers: &mut HeaderMap, query: &mut Option<String>) -> Result<()> {
+        match &self.kind {
+            Kind::Fixed(placement) => put(placement, headers, query),
+            Kind::Obtained(_) => Ok(()),
+        }
     }
 }
 
@@ -211,64 +263,61 @@ impl Credentials {
         &self.redactor
     }
 
-    /// Puts a credential on a request. What the connector wrote in the same place is replaced.
-    pub(super) fn sign(
-        &self,
-        pointer: &str,
-        origin: &Origin,
-        headers: &mut HeaderMap,
-        query: &mut Option<String>,
-    ) -> Result<(), Unsigned> {
+    /// Keeps refresh tokens that rotate in a store, for the pipeline of this name. Without one they are good for this run only.
+    pub fn keep_tokens(&self, name: &str, store: &Arc<dyn TokenStore>) {
+        for tokens in self.by_pointer.values().filter_map(Credential::tokens) {
+            tokens.keep_in(name, store.clone());
+        }
+    }
+
+    /// The credential at this pointer, for a request to this origin.
+    pub(super) fn get(&self, pointer: &str, origin: &Origin) -> Result<&Credential, Unsigned> {
         let credential = self.by_pointer.get(pointer).ok_or(Unsigned::Unknown)?;
-        if !credential.origins.contains(origin) {
-            return Err(Unsigned::Unbound);
-        }
-        match &credential.placement {
-            Placement::Query(name, value) => *query = Some(set_parameter(query.as_deref(), name, value)),
-            Placement::Header(..) => {
-                if let Ok(Some((name, value))) = credential.header() {
-                    headers.insert(name, value);
-                }
-            }
-            Placement::Cookie(name, _) => {
-                let others = other_cookies(headers, name);
-                if let Ok(Some((_, value))) = credential.header() {
-                    let all = [others.as_slice(), value.as_bytes()].concat();
-                    if let Ok(mut all) = HeaderValue::from_bytes(&all) {
-                        all.set_sensitive(true);
-                        headers.insert(COOKIE, all);
-                    }
-                }
-            }
-        }
-        Ok(())
+        if credential.origins.contains(origin) { Ok(credential) } else { Err(Unsigned::Unbound) }
     }
 }
 
-impl Credential {
-    /// The header that carries it; `None` for a query parameter. It can fail only before the first request, when
-    /// `Withheld::resolve` tries it.
-    fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>> {
-        let (name, text) = match &self.placement {
-            Placement::Query(..) => return Ok(None),
-            Placement::Header(name, value) => (name.as_str(), Zeroizing::new(value.clone())),
-            Placement::Cookie(name, value) => (COOKIE.as_str(), Zeroizing::new(format!("{name}={value}"))),
-        };
-        let parsed =
-            HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !headers::is_forbidden_for_credentials(name));
-        let Some(name) = parsed else {
-            return Err(Error::new(Class::Config, format!("a credential cannot be sent as the header {name:?}"))
-                .advice("give the header that the API asks for as `name`"));
-        };
-        let holds_separator = matches!(self.placement, Placement::Cookie(..)) && text.contains([';', ',']);
-        match HeaderValue::from_str(&text) {
-            Ok(mut value) if !holds_separator => {
-                value.set_sensitive(true);
-                Ok(Some((name, value)))
+/// Puts a credential on a request. What the connector wrote in the same place is replaced.
+pub(super) fn put(placement: &Placement, headers: &mut HeaderMap, query: &mut Option<String>) -> Result<()> {
+    match (placement, header(placement)?) {
+        (Placement::Cookie(name, _), Some((_, value))) => {
+            let others = other_cookies(headers, name);
+            let all = Zeroizing::new([others.as_slice(), value.as_bytes()].concat());
+            if let Ok(mut all) = HeaderValue::from_bytes(&all) {
+                all.set_sensitive(true);
+                headers.insert(COOKIE, all);
             }
-            _ => Err(Error::new(Class::Auth, "the secret has a character that its header cannot hold")
-                .advice("look for a line break or a character that is not ASCII in it")),
         }
+        (_, Some((name, value))) => drop(headers.insert(name, value)),
+        (_, None) => {
+            let (name, value) = placement.parts();
+            *query = Some(set_parameter(query.as_deref(), name, value));
+        }
+    }
+    Ok(())
+}
+
+/// The header that carries a credential; `None` for a query parameter.
+pub(super) fn header(placement: &Placement) -> Result<Option<(HeaderName, HeaderValue)>> {
+    let (name, text) = match placement {
+        Placement::Query(..) => return Ok(None),
+        Placement::Header(name, value) => (name.as_str(), Zeroizing::new(value.clone())),
+        Placement::Cookie(name, value) => (COOKIE.as_str(), Zeroizing::new(format!("{name}={value}"))),
+    };
+    let parsed =
+        HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !headers::is_forbidden_for_credentials(name));
+    let Some(name) = parsed else {
+        return Err(Error::new(Class::Config, format!("a credential cannot be sent as the header {name:?}"))
+            .advice("give the header that the API asks for as `name`"));
+    };
+    let holds_separator = matches!(placement, Placement::Cookie(..)) && text.contains([';', ',']);
+    match HeaderValue::from_str(&text) {
+        Ok(mut value) if !holds_separator => {
+            value.set_sensitive(true);
+            Ok(Some((name, value)))
+        }
+        _ => Err(Error::new(Class::Auth, "the secret has a character that its header cannot hold")
+            .advice("look for a line break or a character that is not ASCII in it")),
     }
 }
 
@@ -322,7 +371,7 @@ mod tests {
         let origin: Origin = "http://a".parse().unwrap();
         credentials.bind("/client/auth", [origin.clone()]).unwrap();
         let mut query = Some(query.to_owned());
-        credentials.sign("/client/auth", &origin, &mut headers, &mut query).unwrap();
+        credentials.get("/client/auth", &origin).unwrap().put(&mut headers, &mut query).unwrap();
         (headers, query.unwrap())
     }
 
@@ -425,11 +474,9 @@ mod tests {
     fn a_credential_goes_nowhere_that_it_is_not_bound_to() {
         let mut source = json!({"client": {"auth": {"token": "literal"}}});
         let mut credentials = Withheld::take(&mut source).unwrap().resolve(&secrets()).unwrap();
-        let (mut headers, mut query) = (HeaderMap::new(), None);
         let origin = |text: &str| text.parse::<Origin>().unwrap();
-        let mut sign = |credentials: &Credentials, pointer: &str, to: &str| {
-            credentials.sign(pointer, &origin(to), &mut headers, &mut query)
-        };
+        let sign =
+            |credentials: &Credentials, pointer: &str, to: &str| credentials.get(pointer, &origin(to)).map(|_| ());
         assert_eq!(sign(&credentials, "/client/auth", "http://a"), Err(Unsigned::Unbound));
         credentials.bind("/client/auth", [origin("http://a")]).unwrap();
         for other in ["https://a", "http://a:81", "http://b", "http://a.b"] {

@@ -31,7 +31,8 @@ pub(crate) fn limit_reached(limit: &str, value: impl Display) -> Error {
 }
 
 impl Failure {
-    fn denied(code: Code, error: Error) -> Self {
+    /// The gate says no, and why.
+    pub fn denied(code: Code, error: Error) -> Self {
         Self { code, denial: Some(Box::new(error)) }
     }
 

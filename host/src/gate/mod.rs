@@ -7,7 +7,8 @@
 //! 2. The run's budget of requests and bytes ([`HttpLimits`]) is not spent.
 //! 3. The [`Credentials`] that the request asks for are bound to that origin. The connector never sees them: the host takes
 //!    them out of the configuration ([`Withheld`]) and reads them from their [`Secrets`]. The same holds for secrets in headers,
-//!    parameters and bodies, in whose places the connector sends stand-ins.
+//!    parameters and bodies, in whose places the connector sends stand-ins. Tokens the host obtains itself, and keeps a refresh
+//!    token that rotates in a [`TokenStore`].
 //! 4. The address is not a private one ([`address::refusal`]), unless the operator named the origin. The address that was
 //!    checked is the one that is connected to ([`Client`]).
 //! 5. The response stays within its size and time, and is a whole one.
@@ -28,6 +29,8 @@ mod secrets;
 mod secrets_file;
 mod sender;
 mod slots;
+mod token_store;
+mod tokens;
 
 pub use client::Client;
 pub use credentials::{Credentials, Withheld};
@@ -39,3 +42,4 @@ pub use policy::Policy;
 pub use redactor::Redactor;
 pub use secrets::Secrets;
 pub use sender::{Counts, Gate};
+pub use token_store::{TokenFiles, TokenKey, TokenStore};

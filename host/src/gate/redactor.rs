@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 /// What a credential is replaced by.
@@ -19,28 +19,41 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 #[derive(Clone, Default)]
 pub struct Redactor {
     /// The longest first, so that a secret that holds another one leaves nothing.
-    forms: Arc<Vec<Zeroizing<String>>>,
+    forms: Arc<RwLock<Vec<Zeroizing<String>>>>,
 }
 
 impl Redactor {
     /// For these secrets.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut forms: Vec<_> = secrets.into_iter().filter(|secret| !secret.is_empty()).flat_map(forms).collect();
-        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        forms.dedup();
-        Self { forms: Arc::new(forms) }
+        let forms = sorted(secrets.into_iter().filter(|secret| !secret.is_empty()).flat_map(forms).collect());
+        Self { forms: Arc::new(RwLock::new(forms)) }
+    }
+
+    /// Replaces a further secret from now on, in the clones of this redactor too.
+    pub fn hide(&self, secret: &str) {
+        if !secret.is_empty() {
+            let mut all = self.forms.write().unwrap_or_else(PoisonError::into_inner);
+            let more = std::mem::take(&mut *all);
+            *all = sorted(more.into_iter().chain(forms(secret)).collect());
+        }
     }
 
     /// The text without secrets.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for form in self.forms.iter() {
+        for form in self.forms.read().unwrap_or_else(PoisonError::into_inner).iter() {
             if text.contains(form.as_str()) {
                 text = text.replace(form.as_str(), MASK);
             }
         }
         text
     }
+}
+
+fn sorted(mut forms: Vec<Zeroizing<String>>) -> Vec<Zeroizing<String>> {
+    forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    forms.dedup();
+    forms
 }
 
 /// How a secret can look in a text.
@@ -72,6 +85,14 @@ mod tests {
     #[test]
     fn a_secret_that_holds_another_leaves_nothing() {
         assert_eq!(Redactor::new(["token", "token-with-more"]).redact("token-with-more, token"), "***, ***");
+    }
+
+    #[test]
+    fn a_secret_that_comes_later_goes_too() {
+        let redactor = Redactor::new(["token"]);
+        let clone = redactor.clone();
+        redactor.hide("token-with-more");
+        assert_eq!(clone.redact("token-with-more, token"), "***, ***");
     }
 
     #[test]

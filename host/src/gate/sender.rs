@@ -2,7 +2,7 @@
 
 use super::body::CappedBody;
 use super::client::Client;
-use super::credentials::{Credentials, Unsigned};
+use super::credentials::{Credential, Credentials, Unsigned, put};
 use super::failure::{Failure, check_literal};
 use super::headers;
 use super::limits::HttpLimits;
@@ -10,12 +10,14 @@ use super::origin::Origin;
 use super::policy::Policy;
 use super::redactor::Redactor;
 use super::slots::Unfilled;
-use crate::Error;
+use crate::{Class, Error};
 use bytes::Bytes;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use spile_connector::auth::CREDENTIAL_HEADER;
+use spile_connector::engine::transport;
+use spile_connector::request::{Request as TokenRequest, Response as TokenResponse};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +28,12 @@ use wasmtime_wasi_http::{Error as Code, ForbiddenHeaderFilter, RequestOptions, W
 
 /// A future as the hooks of wasmtime want it.
 type Boxed<T> = Box<dyn Future<Output = T> + Send>;
+
+/// The longest that a request for a token takes, so that all attempts fit into the time that a connector gives a request.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The largest response with a token, in bytes.
+const TOKEN_RESPONSE: usize = 1 << 20;
 
 /// What the requests of a run came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,64 +134,171 @@ impl Run {
         }
         let permit = self.spend()?;
         headers::remove_owned(&mut parts.headers);
-        self.sign(&origin, &mut parts.headers, &mut query)?;
+        let credential = self.credential(&origin, &mut parts.headers)?;
+        let unsendable = |error| Failure::denied(Code::HttpRequestDenied, error);
+        if let Some(credential) = credential {
+            credential.put(&mut parts.headers, &mut query).map_err(unsendable)?;
+        }
         let slots = self.credentials.slots();
         let unfilled = |unfilled| unfilled_slot(unfilled, &origin);
         slots.fill_head(&origin, &mut path, &mut query, &mut parts.headers).map_err(unfilled)?;
-        check_size(&parts.headers, &self.limits, Code::HttpRequestHeaderSectionSize)?;
-
         let private = self.policy.allows_private(&origin);
         if !private {
             check_literal(&origin)?;
         }
-        let deadline = start + self.limits.total_timeout;
-        let body = timeout_at(deadline, self.collect(body)).await.map_err(|_| Code::ConnectionWriteTimeout)??;
+        let collected = timeout_at(start + self.limits.total_timeout, self.collect(body)).await;
+        let body = collected.map_err(|_| Code::ConnectionWriteTimeout)??;
         let body = slots.fill_body(&origin, &parts.headers, body).map_err(unfilled)?;
-        let url = url(&origin, &path, query.as_deref())?;
-        let mut request = reqwest::Request::new(parts.method, url);
-        *request.headers_mut() = parts.headers;
-        if !body.is_empty() {
-            *request.body_mut() = Some(body.into());
-        }
         let client = self.client.as_ref().ok_or_else(|| Failure::origin_not_allowed(&origin))?;
         let first_byte = shorter(options.first_byte_timeout, self.limits.first_byte_timeout);
-        let response = timeout_at(deadline.min(Instant::now() + first_byte), client.of(private).execute(request))
-            .await
-            .map_err(|_| Code::HttpResponseTimeout)?
-            .map_err(|error| Failure::of_client(&error, &origin))?;
-        self.accept(response, deadline, permit)
-    }
-
-    /// One more request.
-    fn spend(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let limits = &self.limits;
-        let permit = self
-            .in_flight
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Failure::limit(Code::ConnectionLimitReached, "requests in flight", limits.in_flight))?;
-        let spent = self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |requests| {
-            (requests < limits.requests).then_some(requests + 1)
-        });
-        match spent {
-            Ok(_) => Ok(permit),
-            Err(_) => Err(Failure::limit(Code::HttpRequestDenied, "requests in a run", limits.requests)),
+        let tokens = credential.and_then(Credential::tokens);
+        let mut is_renewed = false;
+        loop {
+            let (mut headers, mut query) = (parts.headers.clone(), query.clone());
+            let issued = match tokens {
+                Some(tokens) => Some(tokens.issue(&self).await?),
+                None => None,
+            };
+            if let Some(issued) = &issued {
+                put(&issued.placement, &mut headers, &mut query).map_err(unsendable)?;
+            }
+            check_size(&headers, &self.limits, Code::HttpRequestHeaderSectionSize)?;
+            let url = url(&origin, &path, query.as_deref())?;
+            let mut request = reqwest::Request::new(parts.method.clone(), url);
+            *request.headers_mut() = headers;
+            if !body.is_empty() {
+                *request.body_mut() = Some(body.clone().into());
+            }
+            let deadline = Instant::now() + self.limits.total_timeout;
+            let response = timeout_at(deadline.min(Instant::now() + first_byte), client.of(private).execute(request))
+                .await
+                .map_err(|_| Code::HttpResponseTimeout)?
+                .map_err(|error| Failure::of_client(&error, &origin))?;
+            if let (Some(tokens), Some(issued)) = (tokens, issued) {
+                if response.status() != StatusCode::UNAUTHORIZED {
+                    tokens.taken(issued.count);
+                } else if !is_renewed && tokens.refused(issued.count) {
+                    // Sent again with another token, once.
+                    is_renewed = true;
+                    self.count_request()?;
+                    continue;
+                }
+            }
+            return self.accept(response, deadline, permit);
         }
     }
 
-    /// Puts the credential on the request that the connector names, if it names one.
-    fn sign(&self, origin: &Origin, headers: &mut HeaderMap, query: &mut Option<String>) -> Result<(), Failure> {
+    /// Sends a request of the host's own, for a token, under the same rules as those of the connector. The error is a denial.
+    pub async fn exchange(
+        &self,
+        origin: &Origin,
+        request: TokenRequest,
+    ) -> crate::Result<Result<TokenResponse, transport::Failure>> {
+        let said = |failure: Failure| match failure.denial {
+            Some(denial) => Err(*denial),
+            None => Ok(Err(transport::Failure::Network(network_failure(&failure.code).to_owned()))),
+        };
+        match self.ask(origin, request).await {
+            Ok(response) => Ok(Ok(response)),
+            Err(failure) => said(failure),
+        }
+    }
+
+    async fn ask(&self, origin: &Origin, request: TokenRequest) -> Result<TokenResponse, Failure> {
+        let private = self.policy.allows_private(origin);
+        if !private {
+            check_literal(origin)?;
+        }
+        self.count_request()?;
+        let client = self.client.as_ref().ok_or_else(|| Failure::origin_not_allowed(origin))?;
+        let method =
+            Method::from_bytes(request.method.as_str().as_bytes()).map_err(|_| Code::HttpRequestMethodInvalid)?;
+        let mut sent = reqwest::Request::new(method, request.url);
+        for (name, value) in request.headers {
+            let parsed = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !headers::is_forbidden(name));
+            let (Some(name), Ok(mut value)) = (parsed, HeaderValue::from_str(&value)) else {
+                let error =
+                    Error::new(Class::Config, format!("the request for a token cannot have the header `{name}`"));
+                return Err(Failure::denied(Code::HttpRequestDenied, error));
+            };
+            value.set_sensitive(true);
+            sent.headers_mut().insert(name, value);
+        }
+        if let Some(body) = request.body {
+            self.count_sent(body.len() as u64)?;
+            *sent.body_mut() = Some(body.into());
+        }
+        let deadline = Instant::now() + self.limits.first_byte_timeout.min(TOKEN_TIMEOUT);
+        let late = |_| Code::HttpResponseTimeout;
+        let response = timeout_at(deadline, client.of(private).execute(sent))
+            .await
+            .map_err(late)?
+            .map_err(|error| Failure::of_client(&error, origin))?;
+        check_size(response.headers(), &self.limits, Code::HttpResponseHeaderSectionSize)?;
+        let (parts, body) = Response::<reqwest::Body>::from(response).into_parts();
+        let body = match timeout_at(deadline, Limited::new(body, TOKEN_RESPONSE).collect()).await.map_err(late)? {
+            Ok(body) => body.to_bytes().to_vec(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let value = format_args!("{TOKEN_RESPONSE} bytes");
+                return Err(Failure::limit(
+                    Code::HttpResponseBodySize(None),
+                    "the size of a response with a token",
+                    value,
+                ));
+            }
+            Err(_) => return Err(Code::HttpResponseIncomplete.into()),
+        };
+        if self.count_received(body.len() as u64) > self.limits.received {
+            let value = format_args!("{} bytes", self.limits.received);
+            return Err(Failure::limit(Code::HttpResponseBodySize(None), "the bytes received in a run", value));
+        }
+        let text = |(name, value): (&HeaderName, &HeaderValue)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        Ok(TokenResponse { status: parts.status.as_u16(), headers: parts.headers.iter().map(text).collect(), body })
+    }
+
+    /// One more request, and a place for it among those in flight.
+    fn spend(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let limit = self.limits.in_flight;
+        let permit = self.in_flight.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| Failure::limit(Code::ConnectionLimitReached, "requests in flight", limit))?;
+        self.count_request()?;
+        Ok(permit)
+    }
+
+    fn count_request(&self) -> Result<(), Failure> {
+        let limit = self.limits.requests;
+        let spent = self
+            .requests
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |requests| (requests < limit).then_some(requests + 1));
+        match spent {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Failure::limit(Code::HttpRequestDenied, "requests in a run", limit)),
+        }
+    }
+
+    fn count_sent(&self, size: u64) -> Result<(), Failure> {
+        if self.sent.fetch_add(size, Ordering::Relaxed).saturating_add(size) <= self.limits.sent {
+            return Ok(());
+        }
+        let value = format_args!("{} bytes", self.limits.sent);
+        Err(Failure::limit(Code::HttpRequestBodySize(None), "the bytes sent in a run", value))
+    }
+
+    /// The credential that the connector names for a request, if it names one.
+    fn credential(&self, origin: &Origin, headers: &mut HeaderMap) -> Result<Option<&Credential>, Failure> {
         let named: Vec<_> = headers.get_all(CREDENTIAL_HEADER).iter().cloned().collect();
         headers.remove(CREDENTIAL_HEADER);
         let pointer = match named.as_slice() {
-            [] => return Ok(()),
+            [] => return Ok(None),
             [pointer] => pointer.to_str().ok(),
             _ => None,
         };
         let unknown =
             || Failure::malformed(Code::HttpRequestDenied, "the connector asked for a credential that there is not");
         let pointer = pointer.ok_or_else(unknown)?;
-        self.credentials.sign(pointer, origin, headers, query).map_err(|unsigned| match unsigned {
+        self.credentials.get(pointer, origin).map(Some).map_err(|unsigned| match unsigned {
             Unsigned::Unknown => unknown(),
             Unsigned::Unbound => Failure::credential_not_bound(origin, pointer),
         })
@@ -201,10 +316,7 @@ impl Run {
             }
             Err(_) => return Err(Code::HttpRequestBodySize(None).into()),
         };
-        let size = body.len() as u64;
-        if self.sent.fetch_add(size, Ordering::Relaxed).saturating_add(size) > limits.sent {
-            return Err(too_large("the bytes sent in a run", limits.sent));
-        }
+        self.count_sent(body.len() as u64)?;
         Ok(body)
     }
 
@@ -275,6 +387,21 @@ fn url(origin: &Origin, path: &str, query: Option<&str>) -> Result<Url, Failure>
     match Origin::of(&url) {
         Ok(same) if same == *origin => Ok(url),
         _ => Err(invalid()),
+    }
+}
+
+/// What a failure of the network is, in words.
+fn network_failure(code: &Code) -> &'static str {
+    match code {
+        Code::DnsError { .. } | Code::DnsTimeout => "the host name is not known",
+        Code::ConnectionRefused => "the connection was refused",
+        Code::ConnectionTerminated => "the connection was closed",
+        Code::ConnectionTimeout | Code::HttpResponseTimeout | Code::ConnectionReadTimeout => "the time was up",
+        Code::DestinationIpUnroutable | Code::DestinationUnavailable => "the address cannot be reached",
+        Code::HttpResponseIncomplete => "the response broke off",
+        Code::TlsCertificateError => "the certificate is not trusted",
+        Code::TlsProtocolError => "TLS failed",
+        _ => "the response is not HTTP",
     }
 }
 

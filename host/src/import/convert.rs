@@ -22,7 +22,7 @@ const MOST_WARNINGS: usize = 100;
 const QUOTED: usize = 160;
 
 /// dlt's classes: their name, their `type` in the dialect, and their parameters in dlt's order (1.31).
-const CLASSES: [(&str, &str, &[&str]); 12] = [
+const CLASSES: [(&str, &str, &[&str]); 13] = [
     ("BearerTokenAuth", "bearer", &["token"]),
     ("APIKeyAuth", "api_key", &["name", "api_key", "location"]),
     ("HttpBasicAuth", "http_basic", &["username", "password"]),
@@ -35,6 +35,20 @@ const CLASSES: [(&str, &str, &[&str]); 12] = [
             "client_id",
             "client_secret",
             "access_token_request_data",
+            "default_token_expiration",
+        ],
+    ),
+    (
+        "OAuthJWTAuth",
+        "jwt_bearer",
+        &[
+            "token",
+            "client_id",
+            "private_key",
+            "auth_endpoint",
+            "scopes",
+            "headers",
+            "private_key_passphrase",
             "default_token_expiration",
         ],
     ),
@@ -63,8 +77,22 @@ pub fn class(name: &str) -> Option<(&'static str, &'static [&'static str])> {
 }
 
 /// The fields of `auth` that a slot can fill.
-const SLOT_FIELDS: [&str; 7] =
-    ["token", "api_key", "username", "password", "client_id", "client_secret", "access_token"];
+const SLOT_FIELDS: [&str; 11] = [
+    "token",
+    "api_key",
+    "username",
+    "password",
+    "client_id",
+    "client_secret",
+    "access_token",
+    "access_token_url",
+    "auth_endpoint",
+    "private_key",
+    "private_key_passphrase",
+];
+
+/// Those among them that may be written out.
+const OPEN_FIELDS: [&str; 4] = ["username", "client_id", "access_token_url", "auth_endpoint"];
 
 /// The parts of an endpoint whose texts may hold placeholders.
 const BOUND: [&str; 5] = ["path", "params", "headers", "json", "data"];
@@ -220,7 +248,7 @@ impl<'a> Converter<'a> {
         {
             return Ok(self.slot(given));
         }
-        if self.takes_slot() && self.path.last().is_some_and(|field| field != "username" && field != "client_id") {
+        if self.takes_slot() && self.path.last().is_some_and(|field| !OPEN_FIELDS.contains(&field.as_str())) {
             self.warn_of_credential(at);
         }
         let bound = self.is_bound();

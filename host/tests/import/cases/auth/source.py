@@ -7,6 +7,7 @@ from dlt.sources.helpers.rest_client.auth import (
     BearerTokenAuth,
     HttpBasicAuth,
     OAuth2ClientCredentials,
+    OAuthJWTAuth,
 )
 from dlt.sources.rest_api import rest_api_source
 
@@ -34,5 +35,13 @@ source = rest_api_source({
         {"name": "h", "endpoint": {"auth": {"token": dlt.secrets["token"]}}},
         {"name": "i", "endpoint": {"auth": None}},
         {"name": "j", "endpoint": {"auth": HttpBasicAuth("user", "written out")}},
+        {"name": "k", "endpoint": {"auth": OAuthJWTAuth(
+            client_id="me",
+            private_key=dlt.secrets["private_key"],
+            private_key_passphrase=os.environ["PASSPHRASE"],
+            auth_endpoint=dlt.secrets["auth_endpoint"],
+            scopes=["read", "write"],
+            headers={"x-tenant": dlt.secrets["tenant"]},
+        )}},
     ],
 })

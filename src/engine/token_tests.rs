@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+type Takes = dyn Fn(u64, &str) -> bool;
+
 /// An API whose tokens are numbers. It takes each for 100 s, and none below `taken_from`.
 struct Api {
     given: Cell<u64>,
@@ -15,7 +17,7 @@ struct Api {
     clock: Cell<u64>,
     taken_from: Cell<u64>,
     /// Whether it takes a token, by its number and the path.
-    takes: Box<dyn Fn(u64, &str) -> bool>,
+    takes: Box<Takes>,
     /// Answers the nth request for a token in the place of the API.
     token: Box<dyn Fn(u64) -> Option<Result<Response, Failure>>>,
     asked: Cell<u64>,

@@ -406,23 +406,68 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_neither_handed_on_nor_repeated() {
-        for auth in [
-            json!("hunter2"),
-            json!(["hunter2"]),
-            json!({"type": "bearer", "tocken": "hunter2"}),
-            json!({"type": "bearer", "token": ["hunter2"]}),
-            json!({"type": "hunter2"}),
-            json!({"type": 7, "token": "hunter2"}),
-            json!({"type": "oauth2_client_credentials", "client_secret": "hunter2"}),
-            json!({"type": "brokered", "credential": "/client/auth"}),
-            json!({"type": "api_key", "api_key": "k", "location": "hunter2"}),
+        for (auth, at, advice) in [
+            (json!("hunter2"), "/type", "a secret is written as {secret: NAME}"),
+            (json!(["hunter2"]), "", "a secret is written as {secret: NAME}"),
+            (json!({"type": "bearer", "tocken": "hunter2"}), "/tocken", "did you mean `token`?"),
+            (json!({"type": "bearer", "token": ["hunter2"]}), "/token", "a secret is written as {secret: NAME}"),
+            (json!({"type": "http_basic", "username": "u", "password": 3117}), "/password", "a secret is written as"),
+            (json!({"type": "hunter2"}), "/type", "a secret is written as {secret: NAME}"),
+            (json!({"type": "http_basik", "token": "hunter2"}), "/type", "did you mean `http_basic`?"),
+            (json!({"type": 7, "token": "hunter2"}), "/type", "a secret is written as {secret: NAME}"),
+            (json!({"type": "oauth2_client_credentials", "secret": "hunter2"}), "/secret", "the keys here are"),
+            (json!({"type": "brokered", "credential": "/client/auth"}), "", "write what signs the requests"),
+            (json!({"type": "api_key", "api_key": "k", "location": "hunter2"}), "/location", "a secret is written as"),
+            (json!({"type": "api_key", "api_key": "k", "location": "haeder"}), "/location", "did you mean `header`?"),
+            (json!({"type": "session_token", "login": {"pth": "hunter2"}}), "/login/pth", "did you mean `path`?"),
         ] {
             let mut source = json!({"client": {"auth": auth}});
             let error = Withheld::take(&mut source).unwrap_err();
-            assert_eq!((error.class, error.pointer.as_deref()), (Class::Config, Some("/client/auth")));
-            assert!(error.advice.is_some());
-            assert!(!format!("{error:?} {source}").contains("hunter2"), "{error:?}");
+            let pointer = format!("/client/auth{at}");
+            assert_eq!((error.class, error.pointer.as_deref()), (Class::Config, Some(pointer.as_str())), "{error:?}");
+            let advised = error.advice.as_ref().unwrap();
+            assert!(advised.starts_with(advice), "{advised}");
+            let all = format!("{error:?} {source}");
+            assert!(!all.contains("hunter2") && !all.contains("3117"), "{all}");
         }
+    }
+
+    #[test]
+    fn a_token_source_that_cannot_be_is_told_at_its_place() {
+        let oauth = |url: &str| json!({"type": "oauth2_client_credentials", "access_token_url": url, "client_id": "a", "client_secret": "b"});
+        let jwt = json!({"type": "jwt_bearer", "client_id": "a", "private_key": {"secret": "key"}, "auth_endpoint": "http://a"});
+        let session = |more: Value| {
+            let mut auth = json!({"type": "session_token", "login": {"url": "http://a"}});
+            auth.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            auth
+        };
+        for (auth, at) in [
+            (oauth("nowhere"), "/access_token_url"),
+            (oauth("http://me:hunter2@a"), ""),
+            (jwt, "/private_key"),
+            (session(json!({"name": "Host"})), ""),
+            (session(json!({"token_path": "["})), "/token_path"),
+        ] {
+            let mut source = json!({"client": {"auth": auth}});
+            let error = Withheld::take(&mut source).unwrap().resolve(&secrets()).unwrap_err();
+            let pointer = format!("/client/auth{at}");
+            assert_eq!((error.class, error.pointer.as_deref()), (Class::Config, Some(pointer.as_str())), "{error:?}");
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn equal_auth_objects_have_one_token() {
+        let auth = json!({"type": "oauth2_refresh_token", "access_token_url": "http://a", "client_id": "a",
+            "refresh_token": {"secret": "key"}});
+        let mut other = auth.clone();
+        other["scopes"] = json!("more");
+        let endpoint = |auth: &Value| json!({"name": "r", "endpoint": {"auth": auth}});
+        let mut source = json!({"client": {"auth": auth}, "resources": [endpoint(&auth), endpoint(&other)]});
+        let credentials = Withheld::take(&mut source).unwrap().resolve(&secrets()).unwrap();
+        let tokens = |pointer: &str| credentials.by_pointer[pointer].tokens().unwrap();
+        assert!(Arc::ptr_eq(tokens("/client/auth"), tokens("/resources/0/endpoint/auth")));
+        assert!(!Arc::ptr_eq(tokens("/client/auth"), tokens("/resources/1/endpoint/auth")));
     }
 
     #[test]

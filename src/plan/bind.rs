@@ -22,7 +22,7 @@ pub struct Given {
 /// An endpoint with its names bound.
 pub struct Bound {
     pub url: Vec<Part>,
-    pub params: Vec<(String, Vec<Part>)>,
+    pub params: Vec<(Vec<Part>, Vec<Part>)>,
     pub headers: Vec<(String, Vec<Part>)>,
     pub body: Option<Body>,
     /// Names that nothing binds, each with its place.
@@ -59,6 +59,7 @@ pub fn bind(
         if names.consumed.contains(name) {
             continue;
         }
+        let name = names.bind(template::parse(name, &place)?, &place, Use::Query)?;
         for text in texts(value, &place)? {
             params.push((name.clone(), names.bind(template::parse(&text, &place)?, &place, Use::Query)?));
         }

@@ -65,7 +65,8 @@ pub struct Resource {
     body: Option<body::Body>,
     /// The whole URL, without the query parameters.
     url: Vec<Part>,
-    params: Vec<(String, Vec<Part>)>,
+    /// Names and values of the query parameters.
+    params: Vec<(Vec<Part>, Vec<Part>)>,
     headers: Vec<(String, Vec<Part>)>,
     auth: Option<Auth>,
     /// How its pages follow each other; found in the first response where absent.
@@ -178,7 +179,8 @@ impl Resource {
 
     /// Every field of a parent's record that its requests use.
     fn fields(&self) -> impl Iterator<Item = &Field> {
-        let texts = self.params.iter().chain(&self.headers).map(|(_, parts)| parts);
+        let params = self.params.iter().flat_map(|(name, parts)| [name, parts]);
+        let texts = params.chain(self.headers.iter().map(|(_, parts)| parts));
         let of_body = self.body.iter().flat_map(body::Body::parts);
         std::iter::once(&self.url).chain(texts).flatten().chain(of_body).filter_map(|part| match part {
             Part::Field(field) => Some(field),

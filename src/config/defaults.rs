@@ -13,6 +13,10 @@ pub fn merge(defaults: Option<&Value>, item: Value) -> Value {
         other => return other,
     };
     let mut endpoint = object_form(resource.remove("endpoint"));
+    // The name is a path too, so that a path of the defaults never has an effect.
+    if let Some(name) = resource.get("name") {
+        endpoint.entry("path").or_insert_with(|| name.clone());
+    }
     if let Some(Value::Object(defaults)) = defaults {
         for (key, value) in defaults {
             if key == "endpoint" {
@@ -78,7 +82,10 @@ mod tests {
 
     #[test]
     fn text_forms_become_objects() {
-        assert_eq!(merge(None, json!("n")), json!({"name": "n", "endpoint": {}}));
+        assert_eq!(merge(None, json!("n")), json!({"name": "n", "endpoint": {"path": "n"}}));
+        // A path of the defaults has no effect.
+        let defaults = json!({"endpoint": {"path": "p"}});
+        assert_eq!(merge(Some(&defaults), json!("n")), json!({"name": "n", "endpoint": {"path": "n"}}));
         let item = json!({"name": "n", "endpoint": "p"});
         assert_eq!(merge(None, item), json!({"name": "n", "endpoint": {"path": "p"}}));
     }

@@ -52,7 +52,7 @@ pub enum ResourceItem {
     Resource(Box<Resource>),
 }
 
-/// An endpoint and the table that its records go to.
+/// An endpoint and the table that its records go to. A null takes a default away.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resource {
@@ -62,6 +62,7 @@ pub struct Resource {
     pub table_name: Option<String>,
     /// How rows meet the rows that are there.
     #[serde(default)]
+    #[schemars(with = "Option<WriteDisposition>")]
     pub write_disposition: WriteDisposition,
     /// The field or fields that identify a record.
     pub primary_key: Option<OneOrMany>,
@@ -72,7 +73,7 @@ pub struct Resource {
     pub max_table_nesting: Option<u32>,
     /// Where the records come from; a text is its path.
     #[serde(default)]
-    #[schemars(with = "EndpointItem")]
+    #[schemars(with = "Option<EndpointItem>")]
     pub endpoint: Endpoint,
 }
 
@@ -81,6 +82,8 @@ pub struct Resource {
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "only its schema is used: defaults are merged into each resource before that is read")]
 pub struct ResourceDefaults {
+    /// The table that all records go to.
+    table_name: Option<String>,
     /// How rows meet the rows that are there.
     write_disposition: Option<WriteDisposition>,
     /// The field or fields that identify a record.
@@ -117,11 +120,13 @@ pub struct Endpoint {
     /// Query parameters; one whose name occurs as `{name}` in the path fills it instead. Null leaves a parameter out, a list
     /// repeats it.
     #[serde(default)]
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub params: Map<String, Value>,
     /// A JSON body. Texts and keys may hold placeholders; a text that is exactly one placeholder keeps the type of its value.
     pub json: Option<Map<String, Value>>,
     /// Headers of this endpoint, over those of the client.
     #[serde(default)]
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
     pub headers: BTreeMap<String, String>,
     /// How requests are signed; null for not at all.
     #[serde(default, deserialize_with = "present")]

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname -- "$0")/.."
 
 requirements=tests/conformance/requirements.txt
-version=$(sed -n 's/^dlt\[duckdb\]==//p' $requirements)
+version=$(sed -n 's/^dlt\[duckdb\]==//p' "$requirements")
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/spile/dlt/$version
 # A copy of the requirements, the last thing that is put there: so it says that they are all there.
 complete=$folder/requirements.txt

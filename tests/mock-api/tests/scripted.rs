@@ -85,7 +85,8 @@ fn links_lead_to_the_next_page() {
 fn credentials_are_asked_for() {
     let api = api(json!({
         "auth": {"bearer": "sesame"},
-        "tokens": [{"path": "/token", "form": {"grant_type": "x y"}, "answer": {"access_token": "$token"}}],
+        "tokens": [{"path": "/token", "form": {"grant_type": "x y"}, "answer": {"access_token": "$token"}},
+            {"path": "/jwt", "assertion_key": "MAMCAQM=", "answer": "$token"}],
         "routes": [
             {"path": "/bearer", "count": 1},
             {"path": "/open", "auth": "open", "count": 1},
@@ -106,6 +107,7 @@ fn credentials_are_asked_for() {
     assert_eq!(status("GET /issued", &["Authorization: Bearer token-1"]), 401);
     let form = "Content-Type: application/x-www-form-urlencoded";
     assert_eq!(ask(&api, "POST /token", &[form], "grant_type=z").0, 401);
+    assert_eq!(ask(&api, "POST /jwt", &[form], "assertion=e30.e30.AAAA").0, 401);
     assert_eq!(ask(&api, "POST /token", &[form], "grant_type=x+y").2, json!({"access_token": "token-1"}));
     assert_eq!(status("GET /issued", &["Authorization: Bearer token-1"]), 200);
 }

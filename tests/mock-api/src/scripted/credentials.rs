@@ -3,7 +3,8 @@
 use super::request::Received;
 use super::script::{Credential, Tokens};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::Value;
 
 /// Whether a request shows the credential; `issued` is the number of tokens that were given so far.
@@ -34,7 +35,18 @@ pub(super) fn earns(request: &Received, tokens: &Tokens) -> bool {
     request.method == "POST"
         && tokens.form.iter().all(has)
         && tokens.json.as_ref().is_none_or(|json| *json == request.json())
+        && tokens
+            .assertion_key
+            .as_ref()
+            .is_none_or(|key| form.iter().any(|(name, value)| name == "assertion" && is_signed(value, key)))
         && tokens.basic.as_ref().is_none_or(|pair| request.headers.get("authorization") == Some(&basic(pair)))
+}
+
+/// Whether a JWT is signed (RS256) by the owner of a key.
+fn is_signed(jwt: &str, key: &str) -> bool {
+    let Some((signed, signature)) = jwt.rsplit_once('.') else { return false };
+    let (Ok(key), Ok(signature)) = (STANDARD.decode(key), URL_SAFE_NO_PAD.decode(signature)) else { return false };
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key).verify(signed.as_bytes(), &signature).is_ok()
 }
 
 fn basic(pair: &str) -> String {

@@ -52,6 +52,8 @@ pub(super) struct Tokens {
     pub(super) json: Option<Value>,
     /// `user:password` that the `Authorization` header must hold.
     pub(super) basic: Option<String>,
+    /// The RSA key that the `assertion` of the form must be signed for, as base64 of its DER form (PKCS #1).
+    pub(super) assertion_key: Option<String>,
     /// The answer; `$token` in it stands for the token.
     pub(super) answer: Value,
 }

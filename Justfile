@@ -11,7 +11,7 @@ demo: setup
     scripts/demo.sh "{{ target }}/release"
 
 # Run all tests
-test: setup
+test: setup setup-test
     cargo test --release --workspace
 
 # Build the program (release/spile in Cargo's target folder) and the component beside it (spile.wasm)
@@ -38,6 +38,10 @@ bench: setup
 # Find or fetch what the other recipes need: toolchain, wasm target, DuckDB's ADBC driver
 setup:
     @scripts/setup.sh
+
+# Find or fetch what only the tests need: dlt, which the conformance tests compare with
+setup-test:
+    @scripts/setup-test.sh
 
 # Build the same world with `cargo component build` (optional: installs cargo-component)
 component-cargo-component: setup

@@ -13,6 +13,10 @@ pub fn merge(defaults: Option<&Value>, item: Value) -> Value {
         other => return other,
     };
     let mut endpoint = object_form(resource.remove("endpoint"));
+    // The name is a path too, so that a path of the defaults never has an effect.
+    if let Some(name) = resource.get("name") {
+        endpoint.entry("path").or_insert_with(|| name.clone());
+    }
     if let Some(Value::Object(defaults)) = defaults {
         for (key, value) in defaults {
             if key == "endpoint" {
@@ -69,8 +73,7 @@ fn merge_columns(resource: &mut Map<String, Value>, defaults: &Value) {
 
 fn merge_endpoint(endpoint: &mut Map<String, Value>, defaults: &Value) {
     let Value::Object(defaults) = defaults else { return };
-    // A path is never missing: it is the name, if nothing else.
-    for (key, default) in defaults.iter().filter(|(key, _)| *key != "path") {
+    for (key, default) in defaults {
         match endpoint.get_mut(key) {
             None => {
                 endpoint.insert(key.clone(), default.clone());
@@ -125,13 +128,16 @@ mod tests {
     fn a_path_is_no_default_and_a_disposition_is_a_word() {
         let defaults = json!({"endpoint": {"path": "p"}});
         let item = json!({"name": "n", "write_disposition": {"disposition": "merge", "strategy": "delete-insert"}});
-        let expected = json!({"name": "n", "write_disposition": "merge", "endpoint": {}});
+        let expected = json!({"name": "n", "write_disposition": "merge", "endpoint": {"path": "n"}});
         assert_eq!(merge(Some(&defaults), item), expected);
     }
 
     #[test]
     fn text_forms_become_objects() {
-        assert_eq!(merge(None, json!("n")), json!({"name": "n", "endpoint": {}}));
+        assert_eq!(merge(None, json!("n")), json!({"name": "n", "endpoint": {"path": "n"}}));
+        // A path of the defaults has no effect.
+        let defaults = json!({"endpoint": {"path": "p"}});
+        assert_eq!(merge(Some(&defaults), json!("n")), json!({"name": "n", "endpoint": {"path": "n"}}));
         let item = json!({"name": "n", "endpoint": "p"});
         assert_eq!(merge(None, item), json!({"name": "n", "endpoint": {"path": "p"}}));
     }

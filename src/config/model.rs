@@ -65,7 +65,7 @@ pub enum ResourceItem {
     Resource(Box<Resource>),
 }
 
-/// An endpoint and the table that its records go to.
+/// An endpoint and the table that its records go to. A null takes a default away.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resource {

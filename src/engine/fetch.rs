@@ -261,7 +261,9 @@ impl<T: Transport> Reader<T> {
         let (kind, message, response) = match outcome {
             Ok(response) if (200..300).contains(&response.status) => {
                 let status = Some(response.status);
-                return match serde_json::from_slice::<Value>(&response.body) {
+                // A byte order mark is no part of the JSON.
+                let json = response.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&response.body);
+                return match serde_json::from_slice::<Value>(json) {
                     Ok(body) => self
                         .receive(chain, nth, &response, body)
                         .map_err(|error| give_up(self, chain, Error { status, ..error })),

@@ -23,7 +23,7 @@ pub struct Given {
 /// An endpoint with its names bound.
 pub struct Bound {
     pub url: Vec<Part>,
-    pub params: Vec<(String, Vec<Part>)>,
+    pub params: Vec<(Vec<Part>, Vec<Part>)>,
     pub headers: Vec<(String, Vec<Part>)>,
     pub body: Option<Body>,
     /// Names that nothing binds, each with its place.
@@ -60,6 +60,7 @@ pub fn bind(
         if names.consumed.contains(name) {
             continue;
         }
+        let name = names.bind(template::parse(name, &place)?, &place, Use::Query)?;
         for parts in values(value, &place)? {
             params.push((name.clone(), names.bind(parts, &place, Use::Query)?));
         }

@@ -1,6 +1,6 @@
 //! What a plan asks for: the contract's `describe`.
 
-use super::template::Part;
+use super::template::{self, Part};
 use super::{Plan, Resource};
 use crate::config::model::WriteDisposition;
 use crate::error::Error;
@@ -71,7 +71,7 @@ impl Plan {
             primary_key: resource.primary_key.iter().map(|key| naming::path(key)).collect(),
             write_disposition: resource.write_disposition,
             method: resource.method.as_str().to_owned(),
-            url: resource.shown_url(),
+            url: template::shown(&resource.url),
             selected: resource.selected,
             unbound: resource.unbound.iter().map(|(name, _)| name.clone()).collect(),
         });
@@ -110,15 +110,5 @@ impl Resource {
             }
         }
         slots
-    }
-
-    fn shown_url(&self) -> String {
-        let parts = self.url.iter().map(|part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Variable(name) => format!("{{{name}}}"),
-            Part::Field(field) => format!("{{resources.{field}}}"),
-            Part::Secret(name) => format!("{{secret: {name}}}"),
-        });
-        parts.collect()
     }
 }

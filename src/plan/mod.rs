@@ -81,7 +81,8 @@ pub struct Resource {
     body: Option<body::Body>,
     /// The whole URL, without the query parameters.
     url: Vec<Part>,
-    params: Vec<(String, Vec<Part>)>,
+    /// Names and values of the query parameters.
+    params: Vec<(Vec<Part>, Vec<Part>)>,
     headers: Vec<(String, Vec<Part>)>,
     auth: Option<Auth>,
     /// Whether the endpoint has an `auth` of its own.
@@ -206,19 +207,21 @@ impl Resource {
     /// Where it uses a field of a parent's record.
     fn place_of(&self, field: &Field) -> String {
         let uses = |parts: &[Part]| parts.iter().any(|part| matches!(part, Part::Field(other) if other == field));
-        let of = |texts: &[(String, Vec<Part>)], key: &str| {
-            texts.iter().find(|(_, parts)| uses(parts)).map(|(name, _)| format!("{key}/{name}"))
-        };
-        let key = match uses(&self.url) {
-            true => "path".to_owned(),
-            false => of(&self.params, "params").or_else(|| of(&self.headers, "headers")).unwrap_or("json".to_owned()),
+        let param = self.params.iter().find(|(name, parts)| uses(name) || uses(parts));
+        let header = self.headers.iter().find(|(_, parts)| uses(parts));
+        let key = match (uses(&self.url), param, header) {
+            (true, ..) => "path".to_owned(),
+            (false, Some((name, _)), _) => format!("params/{}", template::shown(name)),
+            (false, None, Some((name, _))) => format!("headers/{name}"),
+            (false, None, None) => "json".to_owned(),
         };
         format!("{}/endpoint/{key}", self.pointer)
     }
 
     /// Every part of the texts of its requests.
     fn parts(&self) -> impl Iterator<Item = &Part> {
-        let texts = self.params.iter().chain(&self.headers).map(|(_, parts)| parts);
+        let params = self.params.iter().flat_map(|(name, parts)| [name, parts]);
+        let texts = params.chain(self.headers.iter().map(|(_, parts)| parts));
         let of_body = self.body.iter().flat_map(body::Body::parts);
         std::iter::once(&self.url).chain(texts).flatten().chain(of_body)
     }

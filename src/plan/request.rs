@@ -75,8 +75,11 @@ impl Resource {
         }
         // A link has all the parameters that it needs.
         let params = if matches!(position, Position::Link(_)) { &[] } else { self.params.as_slice() };
-        for (name, parts) in params.iter().filter(|(name, _)| !paged(name)) {
-            pairs.push((name.clone(), self.render(parts, context, false)?));
+        for (name, parts) in params {
+            let name = self.render(name, context, false)?;
+            if !paged(&name) {
+                pairs.push((name, self.render(parts, context, false)?));
+            }
         }
         pairs.extend(paging.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
 
@@ -199,7 +202,7 @@ mod tests {
             "resource_defaults": {"endpoint": {"json": {"lang": "en"}}},
             "resources": [
                 {"name": "a", "endpoint": {"json": null}},
-                {"name": "b", "endpoint": {"method": "post", "path": "search", "json": {
+                {"name": "b", "endpoint": {"method": "post", "path": "search", "params": {"{q}{resources.a.id}": 1}, "json": {
                     "id": "{resources.a.id}", "text": "a {resources.a.id}", "{q}": ["{resources.a.ok}", 1.50, null],
                     "{{x}}": {"n": {}}}}}
             ]
@@ -210,6 +213,7 @@ mod tests {
         assert_eq!((b.parent, b.method), (Some(0), Method::Post));
         let context = a.extend(&Context::default(), &json!({"id": 7, "ok": true})).unwrap();
         let request = b.request(&context, &Position::First, None).unwrap();
+        assert_eq!(request.url.as_str(), "http://h.example/search?w7=1");
         assert!(request.headers.contains(&("content-type".to_owned(), "application/json".to_owned())));
         let body: Value = serde_json::from_slice(&request.body.unwrap()).unwrap();
         assert_eq!(body, json!({"id": 7, "text": "a 7", "w": [true, 1.50, null], "{x}": {"n": {}}, "lang": "en"}));

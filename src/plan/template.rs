@@ -75,6 +75,17 @@ pub fn parse(text: &str, pointer: &str) -> Result<Vec<Part>, Error> {
     Ok(parts)
 }
 
+/// The parts as a person writes them.
+pub fn shown(parts: &[Part]) -> String {
+    let texts = parts.iter().map(|part| match part {
+        Part::Text(text) => text.clone(),
+        Part::Variable(name) => format!("{{{name}}}"),
+        Part::Field(field) => format!("{{resources.{field}}}"),
+        Part::Secret(name) => format!("{{secret: {name}}}"),
+    });
+    texts.collect()
+}
+
 fn placeholder(name: &str, pointer: &str) -> Result<Part, Error> {
     if let Some(field) = name.strip_prefix("resources.") {
         return Field::parse(field).map(Part::Field).ok_or_else(|| {

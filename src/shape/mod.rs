@@ -79,7 +79,7 @@ impl Shaper {
         let own_id = record.get("_dlt_id").and_then(Value::as_str);
         let id = own_id.map_or_else(|| identity::root(random), str::to_owned);
         let mut lists = Vec::new();
-        let mut bytes = self.row(at, record, target.max_nesting, &mut lists)?;
+        let mut bytes = self.row(at, "value", record, target.max_nesting, &mut lists)?;
         let load_id = self.load_id.clone();
         let table = self.builder(at)?;
         bytes += table.set("_dlt_load_id", "_dlt_load_id", Scalar::Text(&load_id), false)?;
@@ -103,7 +103,7 @@ impl Shaper {
             let own_id = item.get("_dlt_id").and_then(Value::as_str);
             let id = own_id.map_or_else(|| identity::child(parent.id, &name, index), str::to_owned);
             let mut lists = Vec::new();
-            bytes += self.row(at, item, list.nesting, &mut lists)?;
+            bytes += self.row(at, "list", item, list.nesting, &mut lists)?;
             let table = self.builder(at)?;
             if let Some(root_id) = parent.root_id {
                 bytes += table.set("_dlt_root_id", "_dlt_root_id", Scalar::Text(root_id), false)?;
@@ -120,12 +120,19 @@ impl Shaper {
         Ok(bytes)
     }
 
-    /// The columns of one row. Lists are left for child tables.
-    fn row<'v>(&mut self, at: usize, record: &'v Value, nesting: u32, lists: &mut Vec<List<'v>>) -> Result<usize> {
+    /// The columns of one row. Lists are left for child tables; a row that is a list itself is the list at `path`.
+    fn row<'v>(
+        &mut self,
+        at: usize,
+        path: &str,
+        record: &'v Value,
+        nesting: u32,
+        lists: &mut Vec<List<'v>>,
+    ) -> Result<usize> {
         match record {
             Value::Object(fields) => self.fields(at, "", fields, nesting, lists),
             Value::Array(items) if nesting > 0 => {
-                lists.push(List { path: "list".to_owned(), items, nesting: nesting - 1 });
+                lists.push(List { path: path.to_owned(), items, nesting: nesting - 1 });
                 Ok(0)
             }
             value => match scalar(value) {

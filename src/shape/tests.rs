@@ -76,6 +76,10 @@ fn lists_of_lists_have_a_table_between() {
     let found = rows(&ORDERS, &[json!({"m": [[1, 2], [3]]})]).unwrap();
     assert_eq!(found["rec__m"], [json!({}), json!({})]);
     assert_eq!(found["rec__m__list"], [json!({"value": 1}), json!({"value": 2}), json!({"value": 3})]);
+    // A record that is a list is one of a key `value`.
+    let found = rows(&ORDERS, &[json!([1, 2])]).unwrap();
+    assert_eq!(found["rec"], [json!({})]);
+    assert_eq!(found["rec__value"], [json!({"value": 1}), json!({"value": 2})]);
 }
 
 #[test]

@@ -3,42 +3,31 @@
 use crate::collection::{self, Collection};
 use crate::expected::{self, Expected};
 use crate::options::Options;
-use crate::server::{self, Service};
+use crate::server::Service;
+use crate::sockets::Listening;
 use crate::stats::Stats;
 use serde_json::Value;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
 
 /// A running server on 127.0.0.1, on threads of its own: it serves blocking and asynchronous tests alike, and stops
 /// when it is dropped.
 pub struct MockApi {
-    base_url: String,
     service: Service,
-    /// Taken by `drop`.
-    runtime: Option<Runtime>,
+    listening: Listening,
 }
 
 impl MockApi {
     /// Starts it. Fails where the port is taken.
     pub fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
-        listener.set_nonblocking(true)?;
-        let base_url = format!("http://{}", listener.local_addr()?);
+        let port = options.port;
         let service = Service::new(options);
-        let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("mock-api").enable_all().build()?;
-        let listener = {
-            let _entered = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
-        runtime.spawn(server::serve(listener, service.clone()));
-        Ok(Self { base_url, service, runtime: Some(runtime) })
+        Ok(Self { listening: Listening::start(port, service.clone())?, service })
     }
 
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        self.listening.base_url()
     }
 
     /// What was asked since the start or the last [`reset_stats`](Self::reset_stats).
@@ -83,14 +72,5 @@ impl MockApi {
     /// Serves with other options from the next request on; faults are counted anew. The port stays.
     pub fn set_options(&self, options: Options) {
         self.service.set_options(options);
-    }
-}
-
-impl Drop for MockApi {
-    fn drop(&mut self) {
-        // The only way that is allowed inside another runtime, too.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }

@@ -26,7 +26,9 @@ mod json;
 mod options;
 mod page;
 mod record;
+pub mod scripted;
 mod server;
+mod sockets;
 mod stats;
 
 pub use api::MockApi;

@@ -1,4 +1,4 @@
-//! Sockets, and the answer to one request.
+//! The answer to one request.
 
 use crate::body::Body;
 use crate::collection::{Collection, Parent, route};
@@ -6,17 +6,13 @@ use crate::expected::Expected;
 use crate::faults::{Fault, FaultClock};
 use crate::options::Options;
 use crate::page::{self, Page};
+use crate::sockets;
 use crate::stats::Counters;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 
 /// What all connections share.
 #[derive(Clone)]
@@ -28,30 +24,6 @@ pub(crate) struct Service {
 struct State {
     options: Arc<Options>,
     faults: FaultClock,
-}
-
-/// Takes connections until the runtime ends.
-pub(crate) async fn serve(listener: TcpListener, service: Service) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(converse(stream, service.clone()))),
-            // Out of file descriptors, say: others are closed meanwhile.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
-}
-
-/// One connection, HTTP/1.1 or HTTP/2 by its first bytes.
-async fn converse(stream: TcpStream, service: Service) {
-    service.counters.connected();
-    // Without it, small answers wait for the client's acknowledgements. A failure is that of a closed connection.
-    let _ = stream.set_nodelay(true);
-    let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(service.answer(request).await) }
-    });
-    // Fails where the client leaves, or where a body breaks off on request.
-    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await;
 }
 
 impl Service {
@@ -75,6 +47,12 @@ impl Service {
     /// State is replaced as a whole, so a panic elsewhere does not spoil it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl sockets::Service for Service {
+    fn connected(&self) {
+        self.counters.connected();
     }
 
     /// The answer to a request of the API, or to one of the two about it.

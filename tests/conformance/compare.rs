@@ -1,0 +1,144 @@
+//! The comparison.
+
+use crate::{
+    case::{Case, Side},
+    engines::{self, Dlt, Outcome},
+    tables::{Tables, said},
+};
+use mock_api::scripted::Asked;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+/// Requests in flight where the program is not told otherwise.
+const DEFAULT_WINDOW: u32 = 8;
+
+/// Runs a case through both, and says what is not as it should be.
+pub fn both_ways(case: &Case, dlt: &mut Dlt) -> Result<(), String> {
+    let by_dlt = dlt.run(case);
+    let by_spile = engines::spile(case, 1);
+    let extra = match &case.difference {
+        None => {
+            same(&by_dlt, &by_spile)?;
+            0
+        }
+        Some(difference) => {
+            let of_dlt = as_said(&by_dlt, &difference.dlt, &by_spile).map_err(|why| format!("dlt: {why}"))?;
+            let of_spile = as_said(&by_spile, &difference.spile, &by_dlt).map_err(|why| format!("spile: {why}"))?;
+            if of_dlt == of_spile {
+                return Err("both do the same: the difference is none".to_owned());
+            }
+            difference.spile.extra
+        }
+    };
+    let wide = engines::spile(case, DEFAULT_WINDOW);
+    at_most_one_more_in_each_chain(&by_spile.requests, &wide.requests, extra)?;
+    match (by_spile.tables, wide.tables) {
+        (Ok(narrow), Ok(wide)) => same_tables(&narrow, &wide, ("one at a time", "several at once")),
+        (Err(_), Err(_)) => Ok(()),
+        (Ok(_), Err(why)) | (Err(why), Ok(_)) => Err(format!("fails with one window only: {why}")),
+    }
+}
+
+/// What a run did: requests; rows and columns by table, if it did not fail.
+type Seen = (Vec<String>, Option<(Rows, Columns)>);
+type Rows = BTreeMap<String, Vec<BTreeMap<String, String>>>;
+type Columns = BTreeMap<String, Vec<String>>;
+
+fn same(dlt: &Outcome, spile: &Outcome) -> Result<(), String> {
+    let why = |why| format!("{why}\ndlt: {}\nspile: {}", failure(&dlt.tables), failure(&spile.tables));
+    same_requests(&texts(&dlt.requests), &texts(&spile.requests), ("dlt", "spile")).map_err(why)?;
+    match (&dlt.tables, &spile.tables) {
+        (Ok(dlt), Ok(spile)) if dlt.0.is_empty() && spile.0.is_empty() => Err("neither made a table".to_owned()),
+        (Ok(dlt), Ok(spile)) => same_tables(dlt, spile, ("dlt", "spile")),
+        (dlt, spile) => Err(format!("dlt: {}\nspile: {}", failure(dlt), failure(spile))),
+    }
+}
+
+fn failure(tables: &Result<Tables, String>) -> &str {
+    tables.as_ref().err().map_or("does not fail", String::as_str)
+}
+
+/// Checks what a case says of one side. What it leaves out must be as on the other side.
+fn as_said(outcome: &Outcome, side: &Side, other: &Outcome) -> Result<Seen, String> {
+    let requests = texts(&outcome.requests);
+    let mut wanted = side.requests.clone().unwrap_or_else(|| texts(&other.requests));
+    wanted.sort();
+    let why = |why| format!("{why}\n{}", failure(&outcome.tables));
+    same_requests(&wanted, &requests, ("said", "made")).map_err(why)?;
+    let tables = match (&side.fails, &outcome.tables) {
+        (Some(text), Err(error)) if error.contains(text) => return Ok((requests, None)),
+        (Some(_), Err(error)) => return Err(format!("fails otherwise: {error}")),
+        (Some(_), Ok(_)) => return Err("does not fail".to_owned()),
+        (None, Err(error)) => return Err(format!("fails: {error}")),
+        (None, Ok(tables)) => tables,
+    };
+    let (rows, columns) = (tables.plain(), tables.columns());
+    match (&side.rows, &other.tables) {
+        (Some(wanted), _) if said(wanted) != rows => return Err(format!("has other rows than said: {rows:#?}")),
+        (None, Err(_)) => return Err(format!("the other fails, so the case must say the rows: {rows:#?}")),
+        (None, Ok(other)) if other.plain() != rows => return Err(format!("has other rows than the other: {rows:#?}")),
+        _ => {}
+    }
+    for (name, columns) in &columns {
+        let said = side.columns.as_ref().and_then(|said| said.get(name));
+        let of_other = other.tables.as_ref().ok().and_then(|other| other.0.get(name)).map(|table| &table.columns);
+        if said.or(of_other).is_some_and(|wanted| wanted != columns) {
+            return Err(format!("{name} has other columns: {columns:#?}"));
+        }
+    }
+    Ok((requests, Some((rows, columns))))
+}
+
+fn texts(requests: &[Asked]) -> Vec<String> {
+    let mut texts: Vec<_> = requests.iter().map(Asked::to_string).collect();
+    texts.sort();
+    texts
+}
+
+/// Both are sorted.
+fn same_requests(left: &[String], right: &[String], names: (&str, &str)) -> Result<(), String> {
+    if left == right {
+        return Ok(());
+    }
+    let mut text = String::from("requests differ:\n");
+    for request in left.iter().chain(right).collect::<BTreeSet<_>>() {
+        let count = |list: &[String]| list.iter().filter(|other| *other == request).count();
+        let counts = (count(left), count(right));
+        let mark = if counts.0 == counts.1 { ' ' } else { '!' };
+        writeln!(text, "{mark} {} {}, {} {}: {request}", counts.0, names.0, counts.1, names.1).unwrap();
+    }
+    Err(text)
+}
+
+fn same_tables(left: &Tables, right: &Tables, names: (&str, &str)) -> Result<(), String> {
+    if left == right {
+        return Ok(());
+    }
+    for name in left.0.keys().chain(right.0.keys()) {
+        let (left, right) = (left.0.get(name), right.0.get(name));
+        if left != right {
+            return Err(format!("table {name} differs\n{}: {left:#?}\n{}: {right:#?}", names.0, names.1));
+        }
+    }
+    Ok(())
+}
+
+/// With several requests in flight, the page after the last one of a chain may be asked for before that is known.
+fn at_most_one_more_in_each_chain(narrow: &[Asked], wide: &[Asked], extra: usize) -> Result<(), String> {
+    let mut missing = texts(narrow);
+    let mut more: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for request in wide {
+        let text = request.to_string();
+        match missing.iter().position(|other| *other == text) {
+            Some(at) => drop(missing.swap_remove(at)),
+            None => more.entry(request.chain()).or_default().push(text),
+        }
+    }
+    let worst = more.values().map(Vec::len).max().unwrap_or(0);
+    if missing.is_empty() && worst <= extra.max(1) {
+        return Ok(());
+    }
+    Err(format!("several at once: not asked for: {missing:#?}; asked for beyond the others: {more:#?}"))
+}

@@ -1,0 +1,137 @@
+//! The two that are compared.
+
+use crate::{case::Case, tables::Tables};
+use mock_api::scripted::{Asked, ScriptedApi};
+use serde_json::{Value, json};
+use spile_host::destination::Target;
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+/// What came of a run.
+pub struct Outcome {
+    pub requests: Vec<Asked>,
+    /// The tables, or what went wrong.
+    pub tables: Result<Tables, String>,
+}
+
+/// Runs the case through `spile` with so many requests at once.
+pub fn spile(case: &Case, window: u32) -> Outcome {
+    let (api, folder) = setting(case);
+    let source = placed(&case.source, api.base_url());
+    let file = folder.path().join("case.json");
+    fs::write(&file, json!({"name": "case", "source": source, "params": case.params}).to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spile"));
+    command.arg("run").arg(&file).current_dir(&folder).stdin(Stdio::null());
+    command.args(["--to", "duckdb:spile.duckdb", "--dataset", "data", "--window", &window.to_string()]);
+    for origin in [api.base_url().to_owned(), other_origin(api.base_url())] {
+        command.args(["--allow-private", &origin]);
+    }
+    for (name, value) in &case.secrets {
+        let variable = format!("SPILE_CASE_{}", name.to_uppercase());
+        command.args(["--secret", &format!("{name}=env:{variable}")]).env(variable, value);
+    }
+    let output = command.output().expect("the program starts");
+    let tables = match output.status.success() {
+        true => Ok(Tables::read(&Target::DuckDb { path: folder.path().join("spile.duckdb") })),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    };
+    Outcome { requests: api.asked(), tables }
+}
+
+/// A process that runs dlt.
+pub struct Dlt {
+    process: Child,
+    tasks: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    /// Its home, so that no configuration of this machine plays a part.
+    home: tempfile::TempDir,
+}
+
+impl Dlt {
+    pub fn start() -> Self {
+        let python = python();
+        assert!(python.exists(), "dlt is not there: run `./justw setup-test` ({} is missing)", python.display());
+        let home = tempfile::tempdir().unwrap();
+        let mut process = Command::new(python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/conformance/dlt_runner.py"))
+            .current_dir(&home)
+            .env("HOME", home.path())
+            .env("DLT_DATA_DIR", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(home.path().join("stderr")).unwrap())
+            .spawn()
+            .expect("Python starts");
+        let (tasks, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        Self { process, tasks, answers: BufReader::new(answers), home }
+    }
+
+    /// Runs the case through dlt.
+    pub fn run(&mut self, case: &Case) -> Outcome {
+        let (api, folder) = setting(case);
+        let source = revealed(&placed(&case.source, api.base_url()), &case.secrets);
+        writeln!(self.tasks, "{}", json!({"source": source, "folder": folder.path()})).unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+            panic!(
+                "{}: dlt's process ended:\n{}",
+                case.name,
+                fs::read_to_string(self.home.path().join("stderr")).unwrap()
+            )
+        });
+        let tables = match answer["error"].as_str() {
+            None => Ok(Tables::read(&Target::DuckDb { path: folder.path().join("dlt.duckdb") })),
+            Some(error) => Err(error.to_owned()),
+        };
+        Outcome { requests: api.asked(), tables }
+    }
+}
+
+impl Drop for Dlt {
+    fn drop(&mut self) {
+        // Both are without effect on a process that has ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Where `./justw setup-test` puts it.
+fn python() -> PathBuf {
+    let version = include_str!("requirements.txt").lines().find_map(|line| line.strip_prefix("dlt[duckdb]==")).unwrap();
+    let cache = env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| Path::new(&env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
+    cache.join("spile/dlt").join(version).join("bin/python")
+}
+
+fn setting(case: &Case) -> (ScriptedApi, tempfile::TempDir) {
+    let script = serde_json::from_value(case.api.clone()).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    (ScriptedApi::start(script).unwrap(), tempfile::tempdir().unwrap())
+}
+
+/// With the API's origins where `$api` and `$other` stand.
+fn placed(value: &Value, base_url: &str) -> Value {
+    let text = value.to_string().replace("$api", base_url).replace("$other", &other_origin(base_url));
+    serde_json::from_str(&text).unwrap()
+}
+
+fn other_origin(base_url: &str) -> String {
+    base_url.replace("127.0.0.1", "localhost")
+}
+
+/// With the texts of the secrets where they are named.
+fn revealed(value: &Value, secrets: &BTreeMap<String, String>) -> Value {
+    match value {
+        Value::Object(fields) => match fields.get("secret").and_then(Value::as_str) {
+            Some(name) if fields.len() == 1 => json!(secrets[name]),
+            _ => Value::Object(fields.iter().map(|(key, value)| (key.clone(), revealed(value, secrets))).collect()),
+        },
+        Value::Array(items) => items.iter().map(|item| revealed(item, secrets)).collect(),
+        scalar => scalar.clone(),
+    }
+}

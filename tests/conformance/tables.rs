@@ -1,0 +1,134 @@
+//! What a database holds, without what differs between any two loads of the same records: load ids and row ids.
+
+use arrow_array::{Array, RecordBatch, cast::AsArray};
+use serde_json::{Map, Value};
+use spile_host::destination::{Target, query};
+use std::collections::{BTreeMap, HashMap};
+
+/// All tables but the loader's own.
+#[derive(Debug, PartialEq)]
+pub struct Tables(pub BTreeMap<String, Table>);
+
+#[derive(Debug, PartialEq)]
+pub struct Table {
+    /// Name, type and `NOT NULL` of each column, in their order.
+    pub columns: Vec<String>,
+    /// The rows, sorted.
+    pub rows: Vec<Row>,
+}
+
+/// A row: values by column as text, nulls and the loader's own columns left out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    pub values: BTreeMap<String, String>,
+    /// Its place in the list of its parent, and its parent; empty for the rows of a root table.
+    above: Vec<(String, BTreeMap<String, String>)>,
+}
+
+type Cells = BTreeMap<String, String>;
+
+impl Tables {
+    /// All tables of the dataset `data`. Fails a test where the ids of the rows are not sound.
+    pub fn read(target: &Target) -> Self {
+        let of_dataset = "SELECT table_name, column_name, data_type, is_nullable::VARCHAR AS is_nullable FROM duckdb_columns() \
+             WHERE schema_name = 'data' AND NOT starts_with(table_name, '_') ORDER BY length(table_name), table_name, column_index";
+        let mut columns: Vec<(String, Vec<Cells>)> = Vec::new();
+        for mut cells in rows(&query(target, of_dataset).unwrap()) {
+            let table = cells.remove("table_name").unwrap();
+            match columns.last_mut().filter(|(last, _)| *last == table) {
+                Some((_, columns)) => columns.push(cells),
+                None => columns.push((table, vec![cells])),
+            }
+        }
+        let mut tables = BTreeMap::new();
+        // The rows of each table, by their ids. Parents have shorter names than their children.
+        let mut known: HashMap<String, HashMap<String, Row>> = HashMap::new();
+        for (table, columns) in columns {
+            let names: Vec<_> =
+                columns.iter().map(|cells| format!("\"{}\"::VARCHAR AS \"{0}\"", cells["column_name"])).collect();
+            let stored = query(target, &format!("SELECT {} FROM data.\"{table}\"", names.join(", "))).unwrap();
+            let parents = table.rmatch_indices("__").find_map(|(at, _)| known.get(&table[..at]));
+            let mut by_id = HashMap::new();
+            for cells in rows(&stored) {
+                let (id, row) = row(&table, cells, parents);
+                assert!(by_id.insert(id, row).is_none(), "{table}: a _dlt_id occurs twice");
+            }
+            let mut rows: Vec<_> = by_id.values().cloned().collect();
+            rows.sort();
+            known.insert(table.clone(), by_id);
+            tables.insert(table, Table { columns: columns.iter().map(column).collect(), rows });
+        }
+        Self(tables)
+    }
+
+    /// The columns of each table.
+    pub fn columns(&self) -> BTreeMap<String, Vec<String>> {
+        self.0.iter().map(|(name, table)| (name.clone(), table.columns.clone())).collect()
+    }
+
+    /// The rows of each table as a case writes them.
+    pub fn plain(&self) -> BTreeMap<String, Vec<Cells>> {
+        let sorted = |table: &Table| {
+            let mut rows: Vec<_> = table.rows.iter().map(|row| row.values.clone()).collect();
+            rows.sort();
+            rows
+        };
+        self.0.iter().map(|(name, table)| (name.clone(), sorted(table))).collect()
+    }
+}
+
+/// The rows that a case says, as [`Tables::plain`] gives them.
+pub fn said(rows: &BTreeMap<String, Vec<Map<String, Value>>>) -> BTreeMap<String, Vec<Cells>> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let row = |row: &Map<String, Value>| row.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    let sorted = |rows: &Vec<Map<String, Value>>| {
+        let mut rows: Vec<Cells> = rows.iter().map(row).collect();
+        rows.sort();
+        rows
+    };
+    rows.iter().map(|(name, rows)| (name.clone(), sorted(rows))).collect()
+}
+
+fn column(cells: &Cells) -> String {
+    let not_null = if cells["is_nullable"] == "true" { "" } else { " NOT NULL" };
+    format!("{} {}{not_null}", cells["column_name"], cells["data_type"])
+}
+
+/// A row and its id.
+fn row(table: &str, mut cells: Cells, parents: Option<&HashMap<String, Row>>) -> (String, Row) {
+    let mut own = |name: &str| cells.remove(name);
+    let (id, parent, place) = (own("_dlt_id"), own("_dlt_parent_id"), own("_dlt_list_idx"));
+    own("_dlt_root_id");
+    assert_eq!(
+        own("_dlt_load_id").is_some(),
+        parent.is_none(),
+        "{table}: a root row has a load id, and a child has none"
+    );
+    let above = match parent {
+        None => Vec::new(),
+        Some(parent) => {
+            let parents = parents.unwrap_or_else(|| panic!("{table} has no parent table"));
+            let parent = parents.get(&parent).unwrap_or_else(|| panic!("{table}: no parent {parent}"));
+            let mut above = vec![(place.unwrap(), parent.values.clone())];
+            above.extend(parent.above.iter().cloned());
+            above
+        }
+    };
+    (id.unwrap(), Row { values: cells, above })
+}
+
+/// Each row of a result of texts; nulls are left out.
+fn rows(batches: &[RecordBatch]) -> Vec<Cells> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let schema = batch.schema();
+        rows.extend((0..batch.num_rows()).map(|row| {
+            let fields = schema.fields().iter().zip(batch.columns());
+            let there = fields.filter(|(_, values)| values.is_valid(row));
+            there
+                .map(|(field, values)| (field.name().clone(), values.as_string::<i32>().value(row).to_owned()))
+                .collect()
+        }));
+    }
+    rows
+}

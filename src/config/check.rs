@@ -23,7 +23,7 @@ pub fn resource(resource: &Value, pointer: &str) -> Vec<Error> {
             defects.extend(older_form(name, value, &format!("{pointer}/endpoint/params/{}", escape(name))));
         }
     }
-    if !endpoint.is_some_and(|endpoint| endpoint.get("incremental").is_some()) {
+    if endpoint.is_none_or(|endpoint| endpoint.get("incremental").is_none()) {
         for key in ["path", "params", "json", "headers"] {
             let value = endpoint.and_then(|endpoint| endpoint.get(key));
             defects.extend(value.and_then(|value| without_incremental(value, &format!("{pointer}/endpoint/{key}"))));

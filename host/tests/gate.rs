@@ -362,6 +362,38 @@ async fn secrets_outside_auth_are_filled_in_for_their_origin_alone() {
 }
 
 #[tokio::test]
+async fn a_token_is_asked_for_again_where_nothing_is_said_and_once_for_all_requests() {
+    let (listener, origin) = silent().await;
+    let serving = tokio::spawn(async move {
+        // Held open, and never answered.
+        let (mut silent, _) = listener.accept().await.unwrap();
+        read_request(&mut silent).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_request(&mut stream).await.unwrap();
+        stream.write_all(&ok(br#"{"access_token": "obtained"}"#)).await.unwrap();
+        // A third would be one too many.
+        assert!(tokio::time::timeout(Duration::ZERO, listener.accept()).await.is_err());
+    });
+    let server = Server::start(|_| ok(b"page")).await;
+    let auth = json!({"type": "oauth2_client_credentials", "access_token_url": format!("{origin}/"), "client_id": "me",
+        "client_secret": {"secret": "api_key"}});
+    let limits = HttpLimits { first_byte_timeout: Duration::from_millis(200), ..HttpLimits::default() };
+    let gate = gate_with(&[server.origin(), origin], limits, credentials(auth, &[server.origin()]));
+    let urls: Vec<String> = (0..8).map(|number| server.url(&format!("/{number}"))).collect();
+    let sent = urls.iter().map(|url| send(&gate, signed(url, "/client/auth")));
+    // One of them is given up while it waits for the token, which is obtained nevertheless.
+    drop(tokio::time::timeout(Duration::from_millis(1), send(&gate, signed(&urls[0], "/client/auth"))).await);
+    for response in futures_util::future::join_all(sent).await {
+        assert_eq!(response.unwrap().status(), 200);
+    }
+    serving.await.unwrap();
+    assert!(server.requests().iter().all(|request| request.contains("\r\nauthorization: Bearer obtained\r\n")));
+    // Two for the token, eight for pages, and the one that was given up.
+    assert_eq!((server.requests().len(), gate.counts().requests), (8, 11));
+    assert_eq!(gate.redactor().redact("obtained"), "***");
+}
+
+#[tokio::test]
 async fn a_redirect_is_the_connectors_to_follow() {
     let target = Server::start(|_| ok(b"")).await;
     let location = target.url("/");

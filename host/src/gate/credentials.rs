@@ -415,7 +415,11 @@ mod tests {
             (json!({"type": "hunter2"}), "/type", "a secret is written as {secret: NAME}"),
             (json!({"type": "http_basik", "token": "hunter2"}), "/type", "did you mean `http_basic`?"),
             (json!({"type": 7, "token": "hunter2"}), "/type", "a secret is written as {secret: NAME}"),
-            (json!({"type": "oauth2_client_credentials", "secret": "hunter2"}), "/secret", "the keys here are"),
+            (
+                json!({"type": "oauth2_client_credentials", "secret": "hunter2"}),
+                "/secret",
+                "did you mean `client_secret`?",
+            ),
             (json!({"type": "brokered", "credential": "/client/auth"}), "", "write what signs the requests"),
             (json!({"type": "api_key", "api_key": "k", "location": "hunter2"}), "/location", "a secret is written as"),
             (json!({"type": "api_key", "api_key": "k", "location": "haeder"}), "/location", "did you mean `header`?"),

@@ -80,6 +80,8 @@ pub enum Auth {
     Brokered {
         /// JSON pointer of the `auth` object that the host holds.
         credential: String,
+        /// The query parameter that the credential stands in, if it stands in one.
+        parameter: Option<String>,
     },
 }
 
@@ -205,6 +207,18 @@ impl Auth {
         origin(&Url::parse(self.token_url(base_url)?.text()).ok()?)
     }
 
+    /// The query parameter that the credential stands in, if it stands in one.
+    pub fn parameter(&self) -> Option<&str> {
+        match self {
+            Self::ApiKey { name, location: KeyLocation::Query | KeyLocation::Param, .. }
+            | Self::SessionToken(SessionToken { name, location: KeyLocation::Query | KeyLocation::Param, .. }) => {
+                Some(name)
+            }
+            Self::Brokered { parameter, .. } => parameter.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Where the credential goes in a request, if this holds it itself. The slots must be filled.
     pub fn placement(&self) -> Option<Placement> {
         match self {
@@ -216,7 +230,9 @@ impl Auth {
             Self::ApiKey { api_key, name, location } => {
                 Some(Placement::new(*location, name.clone(), api_key.text().to_owned()))
             }
-            Self::Brokered { credential } => Some(Placement::Header(CREDENTIAL_HEADER.to_owned(), credential.clone())),
+            Self::Brokered { credential, .. } => {
+                Some(Placement::Header(CREDENTIAL_HEADER.to_owned(), credential.clone()))
+            }
             _ => None,
         }
     }

@@ -355,6 +355,23 @@ fn links_and_cursors_are_detected_and_survive_in_the_state() {
 }
 
 #[test]
+fn a_credential_that_a_link_repeats_gets_into_no_state() {
+    let answer = |request: &Request| {
+        assert_eq!(request.url.query_pairs().filter(|(name, _)| name == "api key").count(), 1, "{}", request.url);
+        let page = asked(request, "p").unwrap_or(0);
+        let next = (page < 3).then(|| format!("?a=%20b&api%20key=s3cret&p={}", page + 1));
+        ok(json!({"data": [{"id": page}], "next": next}))
+    };
+    let auth = json!({"type": "api_key", "name": "api key", "api_key": "s3cret", "location": "query"});
+    let run = Run { max_rows: 1, ..Run::new(json!({"paginator": "json_link", "auth": auth}), &answer) };
+    let outcome = run.whole();
+    assert_eq!((&outcome.rows, &outcome.error), (&ids(0, 4), &None));
+    assert!(outcome.states.iter().all(|(_, state)| !state.contains("s3cret")), "{:?}", outcome.states);
+    assert!(outcome.states[0].1.contains("?a=%20b&p=1"), "{}", outcome.states[0].1);
+    assert_eq!(run.from(Some(&outcome.states[1].1)).rows, ids(2, 4));
+}
+
+#[test]
 fn a_path_that_ends_with_a_placeholder_gives_one_record() {
     let answer = |_: &Request| ok(json!({"id": 7, "tags": ["a"], "next": "/more"}));
     let mut run = Run::new(json!({"path": "things/{id}", "params": {"id": 7}}), &answer);

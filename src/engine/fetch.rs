@@ -349,7 +349,10 @@ impl<T: Transport> Reader<T> {
         let Some(paginator) = resource.paginator.as_ref().or(detected.map(|detected| &detected.paginator)) else {
             return Ok(None);
         };
-        let mut following = paginator.next(&page.position, &view)?;
+        let mut following = paginator.next(&page.position, &view)?.map(|following| Following {
+            position: resource.without_credential(following.position),
+            last: following.last,
+        });
         chain.is_bounded |= following.as_ref().is_some_and(|following| following.last.is_some());
         if detected.is_some_and(|detected| detected.awaits(&page.position))
             && let Some(following) = &mut following

@@ -98,7 +98,7 @@ impl Resource {
 
     fn slots(&self) -> Vec<String> {
         let mut slots = match &self.auth {
-            Some(crate::auth::Auth::Brokered { credential }) => vec![credential.clone()],
+            Some(crate::auth::Auth::Brokered { credential, .. }) => vec![credential.clone()],
             Some(auth) if self.token.is_none() => auth.slots().into_iter().collect(),
             _ => Vec::new(),
         };

@@ -2,7 +2,7 @@
 
 use super::template::{Field, Part};
 use super::{Resource, bind, body};
-use crate::auth::Placement;
+use crate::auth::{Auth, Placement};
 use crate::error::{Error, Kind, Result};
 use crate::paginate::{Paginator, Place, Position, Setting};
 use crate::request::{Request, USER_AGENT, origin};
@@ -115,6 +115,25 @@ impl Resource {
         if self.origin() == origin(&request.url) {
             placement.put(request);
         }
+    }
+
+    /// A position as it is kept: a link without the parameter that the credential stands in. APIs repeat it in their links; it
+    /// is put there anew for each request, and must not get into the state.
+    pub fn without_credential(&self, position: Position) -> Position {
+        let (Position::Link(link), Some(name)) = (&position, self.auth.as_ref().and_then(Auth::parameter)) else {
+            return position;
+        };
+        let Ok(mut url) = Url::parse(link) else { return position };
+        let is_credential = |pair: &&str| {
+            url::form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(written, _)| written == name)
+        };
+        let query = url.query().unwrap_or_default();
+        if !query.split('&').any(|pair| is_credential(&pair)) {
+            return position;
+        }
+        let rest = query.split('&').filter(|pair| !is_credential(pair)).collect::<Vec<_>>().join("&");
+        url.set_query((!rest.is_empty()).then_some(&rest));
+        Position::Link(url.into())
     }
 
     /// The JSON body, if the request has one.

@@ -34,8 +34,8 @@ pub struct Withheld {
 }
 
 impl Withheld {
-    /// Takes the `auth` objects out of a source. Each is replaced by `{"type": "brokered", "credential": <its pointer>}`,
-    /// by which the connector says which credential a request needs. An object that is not understood is an error: it is
+    /// Takes the `auth` objects out of a source. Each is replaced by `{"type": "brokered", "credential": <its pointer>}`, with
+    /// the name of the query parameter as `parameter` where the credential stands in one, by which the connector says which credential a request needs. An object that is not understood is an error: it is
     /// not handed on, because nobody knows what is in it.
     pub fn take(source: &mut Value) -> Result<Self> {
         let base_url = source.pointer("/client/base_url").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -45,8 +45,13 @@ impl Withheld {
                 None | Some(Value::Null) => {}
                 Some(place) => {
                     spell_out_auth(place);
-                    let brokered = json!({"type": "brokered", "credential": pointer});
-                    let auth = parse(std::mem::replace(place, brokered), &pointer)?;
+                    let auth = parse(place.take(), &pointer)?;
+                    *place = match auth.parameter() {
+                        Some(parameter) => {
+                            json!({"type": "brokered", "credential": pointer, "parameter": parameter})
+                        }
+                        None => json!({"type": "brokered", "credential": pointer}),
+                    };
                     by_pointer.insert(pointer, auth);
                 }
             }
@@ -402,6 +407,15 @@ mod tests {
         let text = "s3cr3t value, literal-pw, literal-key, dTpsaXRlcmFsLXB3";
         assert_eq!(credentials.redactor().redact(text), "***, ***, ***, ***");
         assert!(!format!("{withheld:?} {credentials:?}").contains("literal"));
+    }
+
+    #[test]
+    fn the_connector_is_told_which_parameter_a_link_must_not_repeat() {
+        let auth = json!({"type": "api_key", "api_key": "literal", "name": "k", "location": "query"});
+        let mut source = json!({"client": {"base_url": "https://a", "auth": auth}});
+        Withheld::take(&mut source).unwrap();
+        let brokered = json!({"type": "brokered", "credential": "/client/auth", "parameter": "k"});
+        assert_eq!(source.pointer("/client/auth"), Some(&brokered));
     }
 
     #[test]

@@ -181,6 +181,9 @@ pub struct Endpoint {
     pub response_actions: Option<IgnoredAny>,
     /// Which failures are tried again, how often, and after how long.
     pub error_handler: Option<ErrorHandler>,
+    /// The most pages that one chain may have, which is an error where there are more; 100,000 if absent.
+    #[schemars(range(min = 1))]
+    pub maximum_pages: Option<u64>,
 }
 
 /// An HTTP method.

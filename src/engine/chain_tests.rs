@@ -153,10 +153,16 @@ fn a_page_that_comes_again_ends_with_an_error_and_no_row_comes_twice() {
 fn a_chain_has_a_largest_number_of_pages() {
     let answer = |request: &Request| ok(json!({"data": [{"id": asked(request, "page")}]}));
     let outcome = Run::new(json!({"paginator": "page_number"}), &answer).whole();
-    assert_eq!(outcome.rows.len() as u64, guard::LONGEST_CHAIN);
+    assert_eq!(outcome.rows.len() as u64, crate::plan::LONGEST_CHAIN);
     let error = outcome.error.unwrap();
     assert_eq!((error.kind, error.resource.as_deref()), (Kind::Limit, Some("r")));
     assert_eq!(error.message, "the chain has more than 100000 pages");
+    for window in [1, 8] {
+        let run = Run { window, ..Run::new(json!({"paginator": "page_number", "maximum_pages": 3}), &answer) };
+        let outcome = run.whole();
+        assert_eq!((outcome.rows.len(), outcome.requests.len()), (3, 3));
+        assert_eq!(outcome.error.unwrap().message, "the chain has more than 3 pages");
+    }
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl<T: Transport> Reader<T> {
         let Some(resource) = self.plan.resources.get(chain.resource) else { return };
         let Some(last) = chain.pages.back().filter(|last| matches!(last.fetch, Fetch::InFlight { .. })) else { return };
         let is_first = chain.passed == 0 && chain.pages.len() == 1;
-        let is_long = chain.passed.saturating_add(chain.pages.len() as u64) >= guard::LONGEST_CHAIN;
+        let is_long = chain.passed.saturating_add(chain.pages.len() as u64) >= resource.maximum_pages;
         if chain.next != Next::Unknown
             || chain.is_bounded
             || last.is_guess
@@ -144,8 +144,8 @@ impl<T: Transport> Reader<T> {
         });
         chain.next = promised.map_or(Next::Unknown, Next::Page);
         let mut page = Page::due(following.position);
-        if chain.passed.saturating_add(chain.pages.len() as u64) >= guard::LONGEST_CHAIN {
-            page.fetch = Fetch::Failed(Box::new(guard::too_long().of(&resource.name)));
+        if chain.passed.saturating_add(chain.pages.len() as u64) >= resource.maximum_pages {
+            page.fetch = Fetch::Failed(Box::new(guard::too_long(resource.maximum_pages).of(&resource.name)));
         }
         chain.pages.push_back(page);
     }

@@ -6,9 +6,6 @@ use crate::select::Selector;
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The most pages that one chain may have.
-pub const LONGEST_CHAIN: u64 = 100_000;
-
 /// Finds the cycles of a chain with one position in memory: the chain is compared with a checkpoint that moves on in steps
 /// of doubling length (R. P. Brent, "An improved Monte Carlo factorization algorithm", 1980, section 2).
 #[derive(Default)]
@@ -54,9 +51,9 @@ pub fn repeated(records: usize) -> Error {
 }
 
 /// The error of a chain with more pages than permitted.
-pub fn too_long() -> Error {
-    Error::new(Kind::Limit, format!("the chain has more than {LONGEST_CHAIN} pages"))
-        .advice("ask for larger pages, or let the paginator end the chain earlier")
+pub fn too_long(maximum: u64) -> Error {
+    Error::new(Kind::Limit, format!("the chain has more than {maximum} pages"))
+        .advice("ask for larger pages, let the paginator end the chain earlier, or permit more with `maximum_pages`")
 }
 
 /// A digest of a page's records, by which pages are compared; none where there are no records.

@@ -19,6 +19,9 @@ pub use request::Context;
 use serde_json::{Map, Value};
 use template::{Field, Part};
 
+/// The most pages that a chain may have where the configuration does not say.
+pub const LONGEST_CHAIN: u64 = 100_000;
+
 /// A source as the contract gives it: texts of JSON.
 pub struct Source<'a> {
     /// The configuration.
@@ -95,6 +98,8 @@ pub struct Resource {
     pub selector: Option<Selector>,
     /// Which failures are tried again.
     pub retry: Retry,
+    /// The most pages that one chain may have.
+    pub maximum_pages: u64,
 }
 
 /// A field of a parent's record.
@@ -200,6 +205,7 @@ impl Resource {
             paginator,
             selector: selector.map(|path| Selector::parse(path, &at("data_selector"))).transpose()?,
             retry: Retry::new(endpoint.error_handler.as_ref()),
+            maximum_pages: endpoint.maximum_pages.unwrap_or(LONGEST_CHAIN),
             pointer,
         })
     }

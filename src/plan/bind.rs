@@ -31,15 +31,9 @@ pub struct Bound {
 }
 
 /// Binds the names of an endpoint: by its own `params`, by the run's values, by the pipeline's bindings, in this order.
-pub fn bind(
-    client: &Client,
-    endpoint: &Endpoint,
-    pointer: &str,
-    given: &Given,
-    warnings: &mut Vec<Error>,
-) -> Result<Bound> {
+pub fn bind(client: &Client, endpoint: &Endpoint, pointer: &str, given: &Given) -> Result<Bound> {
     let at = |key: &str| format!("{pointer}/endpoint/{key}");
-    let mut names = Names { endpoint, given, pointer, consumed: BTreeSet::new(), unbound: Vec::new(), warnings };
+    let mut names = Names { endpoint, given, pointer, consumed: BTreeSet::new(), unbound: Vec::new() };
 
     let path = endpoint.path.as_deref().unwrap_or_default();
     let absolute = path.starts_with("http://") || path.starts_with("https://");
@@ -109,7 +103,6 @@ struct Names<'a> {
     /// Parameters of the endpoint that fill the path, and so are not sent in the query.
     consumed: BTreeSet<String>,
     unbound: Vec<(String, String)>,
-    warnings: &'a mut Vec<Error>,
 }
 
 impl Names<'_> {
@@ -137,7 +130,7 @@ impl Names<'_> {
         {
             let place = format!("{}/endpoint/params/{name}", self.pointer);
             self.consumed.insert(name.to_owned());
-            return self.param(name, value, &place).map(Some);
+            return param(name, value, &place).map(Some);
         }
         if let Some(value) = self.given.params.get(name) {
             let text = scalar(value)
@@ -151,34 +144,22 @@ impl Names<'_> {
         })?;
         Ok(Some(Part::Field(field)))
     }
+}
 
-    /// A parameter of the endpoint that fills the path: a value, or dlt's older `{type: resolve}` form.
-    fn param(&mut self, name: &str, value: &Value, place: &str) -> Result<Part> {
-        if let Some(name) = slot::name_of(value) {
-            return Ok(Part::Secret(name.to_owned()));
-        }
-        let Value::Object(fields) = value else {
-            let text = scalar(value).ok_or_else(|| Error::config(place, format!("`{name}` is not a single value")))?;
-            // A placeholder may stand for the whole value.
-            return match template::parse(&text, place)?.as_slice() {
-                [Part::Field(field)] => Ok(Part::Field(field.clone())),
-                [Part::Text(text)] => Ok(Part::Text(text.clone())),
-                _ => Err(Error::config(place, format!("\"{text}\" mixes text and placeholders"))
-                    .advice("write the text into the path, and the placeholder alone here")),
-            };
-        };
-        let text = |key| fields.get(key).and_then(Value::as_str);
-        match (text("type"), text("resource"), text("field")) {
-            (Some("resolve"), Some(resource), Some(path)) => {
-                let field = Field { resource: resource.to_owned(), path: path.to_owned() };
-                let advice = format!("write `{{resources.{field}}}` in the path");
-                let message = format!("the `resolve` form of `{name}` is the older one");
-                self.warnings.push(Error::config(place, message).advice(advice));
-                Ok(Part::Field(field))
-            }
-            _ => Err(Error::config(place, format!("`{name}` is not a single value"))
-                .advice("write a value, or `{type: resolve, resource: …, field: …}`")),
-        }
+/// A parameter of the endpoint that fills the path: a value, a secret, or one placeholder.
+fn param(name: &str, value: &Value, place: &str) -> Result<Part> {
+    if let Some(name) = slot::name_of(value) {
+        return Ok(Part::Secret(name.to_owned()));
+    }
+    let text = scalar(value).ok_or_else(|| {
+        Error::config(place, format!("`{name}` is not a single value"))
+            .advice("write a value, or `{resources.parent.field}` for a field of another resource's records")
+    })?;
+    match template::parse(&text, place)?.as_slice() {
+        [Part::Field(field)] => Ok(Part::Field(field.clone())),
+        [Part::Text(text)] => Ok(Part::Text(text.clone())),
+        _ => Err(Error::config(place, format!("\"{text}\" mixes text and placeholders"))
+            .advice("write the text into the path, and the placeholder alone here")),
     }
 }
 

@@ -122,11 +122,11 @@ impl Plan {
 
     fn of(config: Config, given: &bind::Given) -> Result<Self, Vec<Error>> {
         let mut defects = Vec::new();
-        let mut warnings = config.warnings;
+        let warnings = config.warnings;
         let mut resources = Vec::new();
         for (index, resource) in config.resources.iter().enumerate() {
             let pointer = format!("/resources/{index}");
-            match Resource::new(&config.client, resource, pointer, given, &mut warnings) {
+            match Resource::new(&config.client, resource, pointer, given) {
                 Ok(resource) => resources.push(resource),
                 Err(error) => defects.push(error.of(&resource.name)),
             }
@@ -163,16 +163,10 @@ impl Plan {
 }
 
 impl Resource {
-    fn new(
-        client: &model::Client,
-        config: &model::Resource,
-        pointer: String,
-        given: &bind::Given,
-        warnings: &mut Vec<Error>,
-    ) -> Result<Self> {
+    fn new(client: &model::Client, config: &model::Resource, pointer: String, given: &bind::Given) -> Result<Self> {
         let endpoint = &config.endpoint;
         let at = |key: &str| format!("{pointer}/endpoint/{key}");
-        let bound = bind::bind(client, endpoint, &pointer, given, warnings)?;
+        let bound = bind::bind(client, endpoint, &pointer, given)?;
         let is_entity = endpoint.path.as_deref().is_some_and(names_entity);
         let paginator = match (&endpoint.paginator, &client.paginator) {
             (Some(paginator), _) => Paginator::new(paginator, &at("paginator"))?,

@@ -1,16 +1,16 @@
 //! Takes the credentials out of a configuration, and puts them on requests.
 
-use super::headers;
 use super::origin::Origin;
 use super::redactor::Redactor;
 use super::secrets::Secrets;
 use super::slots::Slots;
 use super::token_store::TokenStore;
 use super::tokens::Tokens;
+use super::{RESERVED, headers};
 use crate::{Class, Error, Result};
 use http::header::{COOKIE, HeaderName};
 use http::{HeaderMap, HeaderValue};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 use spile_connector::auth::{Auth, Placement, SecretText, Token, TokenSource};
 use spile_connector::config::{auth_places, slot_places, spell_out_auth, validate_at};
@@ -19,9 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use zeroize::{Zeroize, Zeroizing};
-
-/// All but the unreserved characters of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The `auth` objects of a configuration, which no connector sees. No secret was read yet.
 #[derive(Debug, Default)]

@@ -32,6 +32,8 @@ mod slots;
 mod token_store;
 mod tokens;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
 pub use client::Client;
 pub use credentials::{Credentials, Withheld};
 pub(crate) use failure::limit_reached;
@@ -43,3 +45,6 @@ pub use redactor::Redactor;
 pub use secrets::Secrets;
 pub use sender::{Counts, Gate};
 pub use token_store::{TokenFiles, TokenKey, TokenStore};
+
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -1,16 +1,14 @@
 //! Takes credentials out of texts.
 
+use super::RESERVED;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 /// What a credential is replaced by.
 const MASK: &str = "***";
-
-/// All but the unreserved characters of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Replaces secrets in texts by `***`, also where they stand percent-encoded, in Base64, or escaped in JSON.
 ///

@@ -1,16 +1,14 @@
 //! Puts secrets in the places that their stand-ins hold in a request (see `spile_connector::slot`).
 
+use super::RESERVED;
 use super::origin::Origin;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use spile_connector::slot::stand_ins;
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
-
-/// All but the unreserved characters of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The values of secrets outside `auth`, and the origins that each may be sent to.
 #[derive(Default)]

@@ -6,11 +6,13 @@
 //!
 //! The order does not depend on which response arrives first, so the place that was reached is all the state there is.
 
+mod arrive;
 mod chain;
 mod counts;
 mod deliver;
 mod fetch;
 mod guard;
+mod receive;
 mod state;
 mod tokens;
 pub mod transport;

@@ -1,23 +1,11 @@
-//! What an endpoint says of its body, of what is new, of responses and of records (reference, sections 1.3, 6.1, 7.1 and 8).
+//! What an endpoint says of what is new, of responses and of records (reference, sections 6.1, 7.1 and 8).
 //! Only the schema of these types is used: `later` says what becomes of their values.
 #![allow(dead_code)]
 
 use super::hints::Order;
 use super::model::OneOrMany;
 use schemars::JsonSchema;
-use serde_json::{Map, Value};
-
-/// A body that is not JSON.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub enum Form {
-    /// The fields of a form.
-    Fields(Map<String, Value>),
-    /// A text.
-    Text(String),
-    /// The fields of a form, as pairs of name and value.
-    Pairs(Vec<Vec<Value>>),
-}
+use serde_json::Value;
 
 /// Reads only what is new since the run before.
 #[derive(JsonSchema)]

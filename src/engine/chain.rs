@@ -2,7 +2,7 @@
 
 use super::guard::Guard;
 use super::transport::RequestId;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::paginate::{Detected, Following, Paginator, Position};
 use crate::plan::{Context, Plan};
 use crate::select::Selector;
@@ -14,7 +14,7 @@ use std::rc::Rc;
 pub struct Chain {
     /// The resource, as an index into the plan.
     pub resource: usize,
-    /// The place of the parent record in its page.
+    /// The place of the parent record in its page; of several, of the first one.
     pub record: usize,
     /// What the parents' records give to its requests.
     pub context: Context,
@@ -164,22 +164,24 @@ impl Page {
     }
 
     /// Opens the chains of the records' children: by resource in the order of the plan, then by record. Begins at a resource
-    /// and a record, all those before having been delivered.
-    pub fn open_children(&mut self, plan: &Plan, children: &[usize], from: Option<(usize, usize)>) {
+    /// and a record, all those before having been delivered. Tells how many records have no chain, by resource.
+    pub fn open_children(
+        &mut self,
+        plan: &Plan,
+        children: &[usize],
+        from: Option<(usize, usize)>,
+    ) -> Vec<(usize, u64)> {
         let start = from.and_then(|(resource, _)| children.iter().position(|child| *child == resource)).unwrap_or(0);
+        let mut skipped = Vec::new();
         for (nth, child) in children.iter().enumerate().skip(start) {
+            let Some(resource) = plan.resources.get(*child) else { continue };
             let first = if nth == start { from.map_or(0, |(_, record)| record) } else { 0 };
-            for (record, context) in self.parents.iter().enumerate().skip(first) {
-                self.children.push_back(Chain::new(plan, *child, record, context.clone()));
+            let contexts = resource.contexts(&self.parents);
+            for (record, context) in contexts.chains.into_iter().filter(|(record, _)| *record >= first) {
+                self.children.push_back(Chain::new(plan, *child, record, context));
             }
+            skipped.push((*child, contexts.skipped));
         }
-    }
-
-    /// Takes in what the children of the records need of them.
-    pub fn keep_parents(&mut self, plan: &Plan, resource: usize, context: &Context, records: &[Value]) -> Result<()> {
-        if let Some(resource) = plan.resources.get(resource) {
-            self.parents = records.iter().map(|record| resource.extend(context, record)).collect::<Result<_>>()?;
-        }
-        Ok(())
+        skipped
     }
 }

@@ -180,19 +180,17 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
 
     if let Some(within) = &state.within {
         let children: Vec<usize> = super::wanted_children(plan, resource, wanted);
-        let record = within.child.record;
-        let context = within.parents.get(record).cloned().ok_or_else(|| foreign("a parent record is missing"))?;
-        let child = open_chain(plan, &within.child, context, wanted)?;
-        if !children.contains(&child.resource) {
-            return Err(foreign(&format!("`{}` does not depend on `{}`", within.child.resource, state.resource)));
-        }
+        let (name, record) = (&within.child.resource, within.child.record);
+        let child = plan.position(name).filter(|child| children.contains(child));
+        let child = child.ok_or_else(|| foreign(&format!("`{name}` does not depend on `{}`", state.resource)))?;
         let mut page = Page::due(Position::First);
         page.fetch = Fetch::Delivered;
         page.digest = state.digest;
         page.parents = within.parents.clone();
-        page.open_children(plan, &children, Some((child.resource, record)));
-        page.children.pop_front();
-        page.children.push_front(child);
+        page.open_children(plan, &children, Some((child, record)));
+        let begun = page.children.pop_front().filter(|begun| (begun.resource, begun.record) == (child, record));
+        let begun = begun.ok_or_else(|| foreign("a parent record is missing"))?;
+        page.children.push_front(open_chain(plan, &within.child, begun.context, wanted)?);
         chain.pages.push_back(page);
     }
     if let Some(next) = &state.next {

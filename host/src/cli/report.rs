@@ -88,7 +88,10 @@ pub fn description(prepared: &Prepared<'_>) -> String {
             resource.parent.clone().unwrap_or_default(),
             disposition(resource.write_disposition).to_owned(),
             resource.primary_key.join(", "),
-            format!("{} {}", resource.method, resource.url),
+            match resource.url.as_str() {
+                "" => "none: values of the file".to_owned(),
+                url => format!("{} {url}", resource.method),
+            },
             resource.unbound.join(", "),
         ]);
     }

@@ -159,6 +159,13 @@ impl Paginator {
         }
     }
 
+    /// Whether its requests have to have a JSON body.
+    pub fn writes_body(&self) -> bool {
+        let positions = [Position::Page(0), Position::Offset(0), Position::Cursor(Value::Null)];
+        let mut settings = positions.iter().flat_map(|position| self.settings(position));
+        settings.any(|setting| matches!(setting.place, Place::Body(_)))
+    }
+
     /// The page after this one, if there is one. Fails with `Kind::Upstream` where the response cannot be understood.
     pub fn next(&self, position: &Position, page: &Page<'_>) -> Result<Option<Following>> {
         let following = self.style.next(position, page)?;

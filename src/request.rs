@@ -48,6 +48,28 @@ pub fn encode_segment(value: &str) -> String {
     utf8_percent_encode(value, SEGMENT).to_string()
 }
 
+/// What stands between the values of one segment: beside those characters that stay in a value, those that part values (RFC 3986,
+/// `sub-delims`) and those that a segment may hold as they are.
+const SEPARATOR: &AsciiSet = &SEGMENT
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+/// What stands between the values of one segment of a path.
+pub fn encode_separator(separator: &str) -> String {
+    utf8_percent_encode(separator, SEPARATOR).to_string()
+}
+
 /// Query parameters whose values are shown as `***`, as dlt does it, compared without regard to case.
 const CREDENTIAL_PARAMETERS: [&str; 10] = [
     "access-token",
@@ -103,6 +125,11 @@ mod tests {
     #[test]
     fn a_value_stays_in_its_segment() {
         assert_eq!(encode_segment("a b/c?d#é%"), "a%20b%2Fc%3Fd%23%C3%A9%25");
+    }
+
+    #[test]
+    fn a_separator_leads_out_of_no_segment() {
+        assert_eq!(encode_separator(",;+ /?#|"), ",;+%20%2F%3F%23%7C");
     }
 
     #[test]

@@ -1,21 +1,8 @@
-//! What an endpoint says of its body, of responses and of records (reference, sections 1.3, 7.1 and 8).
+//! What an endpoint says of responses and of records (reference, sections 7.1 and 8).
 //! Only the schema of these types is used: `later` says what becomes of their values.
 #![allow(dead_code)]
 
 use schemars::JsonSchema;
-use serde_json::{Map, Value};
-
-/// A body that is not JSON.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub enum Form {
-    /// The fields of a form.
-    Fields(Map<String, Value>),
-    /// A text.
-    Text(String),
-    /// The fields of a form, as pairs of name and value.
-    Pairs(Vec<Vec<Value>>),
-}
 
 /// What is done about a response.
 #[derive(JsonSchema)]

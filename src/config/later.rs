@@ -25,7 +25,6 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ("table_format", &["iceberg", "delta", "hive"], Refused("the tables are those of the database")),
     ("file_format", &[], Idle("rows are not loaded from files")),
     ("parent_table_name", &[], Refused("")),
-    ("include_from_parent", &[], Refused("")),
     ("processing_steps", &[], Refused("")),
     ("write_disposition", &["skip"], Refused("write `selected: false`, or leave the resource out")),
     ("write_disposition/disposition", &["skip"], Refused("write `selected: false`, or leave the resource out")),
@@ -50,7 +49,6 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ("columns/*/cluster", &[], Refused("")),
     ("columns/*/hard_delete", &[], Refused("")),
     ("columns/*/dedup_sort", &[], Refused("")),
-    ("endpoint/data", &[], Refused("")),
     (
         "endpoint/incremental/allow_external_schedulers",
         &[],

@@ -14,6 +14,7 @@ mod deliver;
 mod fetch;
 mod guard;
 mod receive;
+mod seeds;
 mod state;
 mod tokens;
 pub mod transport;
@@ -258,6 +259,16 @@ impl<T: Transport> Reader<T> {
                 let message = format!("the selector matched nothing in {} pages, so there are no rows", counts.pages);
                 warnings.push(Error::config(place, message).of(&resource.name));
             }
+            if counts.skipped > 0 {
+                let parent = resource.parent.and_then(|parent| self.plan.resources.get(parent));
+                let parent = parent.map_or("", |parent| &parent.name);
+                let message = format!(
+                    "{} records of `{parent}` lack a field, and were skipped as `on_missing` says",
+                    counts.skipped
+                );
+                let place = format!("{}/endpoint/on_missing", resource.pointer);
+                warnings.push(Error::config(place, message).of(&resource.name));
+            }
         }
         Ok(Step::Done {
             state: State::between_runs(self.cursors.for_the_next_run()).to_text()?,
@@ -266,12 +277,12 @@ impl<T: Transport> Reader<T> {
         })
     }
 
-    /// Makes one request, as the first root resource's first page, and gives up its rows.
+    /// Makes one request, as the first page of the first resource that makes any without another's, and gives up its rows.
     pub fn check(mut self) -> Result<()> {
-        let Some(root) = self.roots.front().map(|chain| chain.resource) else { return Ok(()) };
+        let Some(chain) = self.first_that_asks()? else { return Ok(()) };
         self.read = vec![false; self.plan.resources.len()];
         self.selected = self.read.clone();
-        self.roots = Chain::all(&self.plan, &self.cursors, root, 0, Default::default())?.into_iter().take(1).collect();
+        self.roots = VecDeque::from([chain]);
         loop {
             let first = |reader: &Self| reader.roots.front()?.pages.front().map(|page| page.fetch.attempts());
             // No further request: neither the next page nor a second attempt.

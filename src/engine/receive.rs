@@ -3,7 +3,8 @@
 use super::chain::{Chain, Fetch};
 use super::transport::Transport;
 use super::{Reader, guard, wanted_children};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::incremental::New;
 use crate::paginate::{self, Detected, Following};
 use crate::request::Response;
 use crate::select;
@@ -44,19 +45,7 @@ impl<T: Transport> Reader<T> {
         if is_repeated {
             records.clear();
         }
-        let mut filtered = 0;
-        if let (Some(rules), Some(range)) = (&resource.incremental, &chain.context.range) {
-            let new = rules.filter(range, records)?;
-            (records, filtered) = (new.records, new.dropped);
-            following = following.filter(|_| !new.is_last);
-        }
-        let children = wanted_children(&self.plan, index, &|index| self.read.get(index).copied().unwrap_or(false));
-        if !children.is_empty() {
-            page.keep_parents(&self.plan, index, &chain.context, &records)?;
-            page.open_children(&self.plan, &self.cursors, &children, None)?;
-        }
         self.last_size = response.body.len();
-        page.fetch = Fetch::Ready { records, size: self.last_size };
         if is_capped {
             let place = format!("{}/endpoint/paginator/limit", resource.pointer);
             let message = "the API gives pages with fewer records than `limit` though more follow";
@@ -65,12 +54,56 @@ impl<T: Transport> Reader<T> {
             let warning = Error::config(place, message).of(&resource.name).advice(advice);
             self.warn(warning);
         }
+        if self.take_in(chain, nth, records, self.last_size)? {
+            following = None;
+        }
         self.count(index, |counts| {
             counts.pages += 1;
             counts.matched |= matched;
-            counts.filtered += filtered;
         });
         Ok(following)
+    }
+
+    /// Takes in the records of a page, and opens the chains of their children. Tells whether nothing new can follow.
+    pub(super) fn take_in(
+        &mut self,
+        chain: &mut Chain,
+        nth: usize,
+        mut records: Vec<Value>,
+        size: usize,
+    ) -> Result<bool> {
+        let Some(resource) = self.plan.resources.get(chain.resource) else { return Ok(true) };
+        for record in records.iter_mut().filter(|_| !resource.includes.is_empty()) {
+            let Value::Object(fields) = record else {
+                let message = "a record is no object, so it can hold no field of its parent";
+                return Err(Error::new(Kind::Upstream, message)
+                    .of(&resource.name)
+                    .advice("leave out `include_from_parent`, or select the objects with `data_selector`"));
+            };
+            for include in &resource.includes {
+                fields.insert(include.key.clone(), chain.context.get(&include.field).cloned().unwrap_or_default());
+            }
+        }
+        let mut new = New { records, dropped: 0, is_last: false };
+        if let (Some(rules), Some(range)) = (&resource.incremental, &chain.context.range) {
+            new = rules.filter(range, new.records)?;
+        }
+        let New { records, dropped, is_last } = new;
+        let Some(page) = chain.pages.get_mut(nth) else { return Ok(true) };
+        let is_read = |index: usize| self.read.get(index).copied().unwrap_or(false);
+        let children = wanted_children(&self.plan, chain.resource, &is_read);
+        let mut skipped = Vec::new();
+        if !children.is_empty() {
+            let parents = records.iter().map(|record| resource.extend(&chain.context, record, &is_read));
+            page.parents = parents.collect::<Result<_>>()?;
+            skipped = page.open_children(&self.plan, &self.cursors, &children, None)?;
+        }
+        page.fetch = Fetch::Ready { records, size };
+        for (child, skipped) in skipped {
+            self.count(child, |counts| counts.skipped += skipped);
+        }
+        self.count(chain.resource, |counts| counts.filtered += dropped);
+        Ok(is_last)
     }
 
     /// Tells a warning at the end of the run, once.

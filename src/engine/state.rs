@@ -226,19 +226,18 @@ fn open_chain(
 
     if let Some(within) = &state.within {
         let children: Vec<usize> = super::wanted_children(plan, resource, wanted);
-        let record = within.child.record;
-        let context = within.parents.get(record).cloned().ok_or_else(|| foreign("a parent record is missing"))?;
-        let child = open_chain(plan, cursors, &within.child, context, wanted)?;
-        if !children.contains(&child.resource) {
-            return Err(foreign(&format!("`{}` does not depend on `{}`", within.child.resource, state.resource)));
-        }
+        let (name, record) = (&within.child.resource, within.child.record);
+        let child = plan.position(name).filter(|child| children.contains(child));
+        let child = child.ok_or_else(|| foreign(&format!("`{name}` does not depend on `{}`", state.resource)))?;
         let mut page = Page::due(Position::First);
         page.fetch = Fetch::Delivered;
         page.digest = state.digest;
         page.parents = within.parents.clone();
-        page.open_children(plan, cursors, &children, Some((child.resource, record, child.window)))?;
-        page.children.pop_front();
-        page.children.push_front(child);
+        let from = (child, record, within.child.window);
+        page.open_children(plan, cursors, &children, Some(from))?;
+        let begun = page.children.pop_front().filter(|begun| (begun.resource, begun.record, begun.window) == from);
+        let begun = begun.ok_or_else(|| foreign("a parent record is missing"))?;
+        page.children.push_front(open_chain(plan, cursors, &within.child, begun.context, wanted)?);
         chain.pages.push_back(page);
     }
     if let Some(next) = &state.next {

@@ -12,6 +12,7 @@ mod later;
 pub mod model;
 mod paginator;
 mod repair;
+mod shaping;
 mod spelling;
 mod validate;
 pub use validate::{nearest, validate, validate_at};

@@ -4,9 +4,10 @@
 //! a person sees come from `validate`, with a place for each, and never from serde. Keys whose values nothing reads stand here
 //! for the schema's sake: `later` says what becomes of them.
 
-use super::extract::{Form, Incremental, ProcessingStep, ResponseAction};
+use super::extract::{Form, Incremental, ResponseAction};
 pub use super::hints::*;
 pub use super::paginator::*;
+pub use super::shaping::*;
 use crate::auth::{Auth, SecretText};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -119,8 +120,9 @@ pub struct Resource {
     #[schemars(with = "Option<Vec<String>>")]
     pub include_from_parent: Option<IgnoredAny>,
     /// What is done to records, in this order, before they become rows.
+    #[serde(default)]
     #[schemars(with = "Option<Vec<ProcessingStep>>")]
-    pub processing_steps: Option<IgnoredAny>,
+    pub processing_steps: Vec<ProcessingStep>,
     /// Where the records come from; a text is its path.
     #[serde(default)]
     #[schemars(with = "Option<EndpointItem>")]
@@ -171,6 +173,8 @@ pub struct Endpoint {
     /// How pages follow each other.
     #[schemars(with = "Option<PaginatorItem>")]
     pub paginator: Option<Paginator>,
+    /// The form of its responses; if absent, NDJSON or CSV where the content type says so, and JSON otherwise.
+    pub response_format: Option<ResponseFormat>,
     /// JSONPath to the records in a response.
     pub data_selector: Option<String>,
     /// Reads only what is new since the run before.

@@ -10,8 +10,6 @@ pub struct Counts {
     pub pages: u64,
     pub rows: u64,
     pub filtered: u64,
-    /// Whether the selector matched in any page.
-    pub matched: bool,
 }
 
 impl Counts {

@@ -231,15 +231,11 @@ impl<T: Transport> Reader<T> {
     }
 
     fn done(&self) -> Result<Step> {
-        let mut warnings = self.warnings.clone();
-        for (resource, counts) in self.plan.resources.iter().zip(&self.counts) {
-            if counts.pages > 0 && !counts.matched {
-                let place = format!("{}/endpoint/data_selector", resource.pointer);
-                let message = format!("the selector matched nothing in {} pages, so there are no rows", counts.pages);
-                warnings.push(Error::config(place, message).of(&resource.name));
-            }
-        }
-        Ok(Step::Done { state: State::between_runs().to_text()?, counts: self.counts(), warnings })
+        Ok(Step::Done {
+            state: State::between_runs().to_text()?,
+            counts: self.counts(),
+            warnings: self.warnings.clone(),
+        })
     }
 
     /// Makes one request, as the first root resource's first page, and gives up its rows.
@@ -312,6 +308,8 @@ fn unknown_resource(plan: &Plan, name: &str) -> Error {
 mod chain_properties;
 #[cfg(test)]
 mod chain_tests;
+#[cfg(test)]
+mod shaping_tests;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

@@ -5,8 +5,10 @@ use super::transport::Transport;
 use super::{Reader, guard, wanted_children};
 use crate::error::{Error, Result};
 use crate::paginate::{self, Detected, Following};
+use crate::plan::Resource;
 use crate::request::Response;
-use crate::select;
+use crate::select::{self, Selector};
+use crate::steps::Scope;
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -35,14 +37,27 @@ impl<T: Transport> Reader<T> {
             return Ok(None);
         };
         let selector = resource.selector.as_ref().or(chain.detected.as_deref());
+        // An empty body says nothing of where the records are.
+        let unmatched = (nth == 0 && chain.passed == 0 && !body.is_null())
+            .then(|| selector.filter(|selector| selector.all(&body).is_empty()))
+            .flatten()
+            .map(|selector| no_match(resource, selector, &body));
         let found = selector.and_then(|selector| selector.take_records(&mut body));
-        let matched = found.is_some();
         let mut records = found.unwrap_or_default();
         // The only page of a chain has none to be compared with.
         let is_only = following.is_none() && nth == 0 && chain.passed == 0;
         page.digest = if is_only { None } else { guard::digest(&records) };
         if is_repeated {
             records.clear();
+        }
+        page.given = records.len();
+        let mut filtered = 0;
+        if !resource.steps.is_empty() {
+            let parent = resource.parent.and_then(|parent| self.plan.resources.get(parent));
+            let found = chain.paginator.as_ref().map(|found| &found.paginator);
+            let url = resource.request(&chain.context, &page.position, found)?.url;
+            let scope = Scope::new(resource, parent, &chain.context, &url, self.shaper.load_id());
+            (records, filtered) = resource.steps.run(records, &scope)?;
         }
         let children = wanted_children(&self.plan, index, &|index| self.read.get(index).copied().unwrap_or(false));
         if !children.is_empty() {
@@ -59,16 +74,19 @@ impl<T: Transport> Reader<T> {
             let warning = Error::config(place, message).of(&resource.name).advice(advice);
             self.warn(warning);
         }
+        if let Some(warning) = unmatched {
+            self.warn(warning);
+        }
         self.count(index, |counts| {
             counts.pages += 1;
-            counts.matched |= matched;
+            counts.filtered += filtered;
         });
         Ok(following)
     }
 
-    /// Tells a warning at the end of the run, once.
+    /// Tells a warning at the end of the run, once for its place.
     fn warn(&mut self, warning: Error) {
-        if !self.warnings.contains(&warning) {
+        if self.warnings.iter().all(|other| other.pointer != warning.pointer) {
             self.warnings.push(warning);
         }
     }
@@ -82,7 +100,7 @@ impl<T: Transport> Reader<T> {
         let (Some(resource), Some(page)) = (self.plan.resources.get(chain.resource), chain.pages.get(nth)) else {
             return Ok(None);
         };
-        if resource.selector.is_none() {
+        if resource.selector.is_none() && !body.is_null() {
             chain.detected.get_or_insert_with(|| Rc::new(select::detect(body)));
         }
         let selector = resource.selector.as_ref().or(chain.detected.as_deref());
@@ -130,4 +148,11 @@ impl<T: Transport> Reader<T> {
         let is_capped = paginator.shows_cap(&page.position, &view);
         Ok(Some(Followed { following, is_repeated, is_capped }))
     }
+}
+
+/// The warning of a selector that matches nothing in a chain's first page: likely a misspelling.
+fn no_match(resource: &Resource, selector: &Selector, body: &Value) -> Error {
+    let place = format!("{}/endpoint/data_selector", resource.pointer);
+    let message = "the selector matches nothing in the first page of a chain, so no records are taken from it";
+    Error::config(place, message).of(&resource.name).advice(selector.advice(body))
 }

@@ -308,6 +308,33 @@ pub fn find_parents(resources: &mut [Resource]) -> Result<()> {
             }
         }
     }
+    show_parents(resources)
+}
+
+/// Finds the fields of parents' records that expressions name.
+fn show_parents(resources: &mut [Resource]) -> Result<()> {
+    let users: Vec<_> = resources
+        .iter()
+        .map(|resource| (resource.name.clone(), resource.parent, resource.steps.fields_of_parent()))
+        .collect();
+    for (name, parent, fields) in users {
+        for (pointer, keys) in fields {
+            let Some(keys) = keys else {
+                let message = "the expression uses `parent` as a whole, and only the fields that it names are kept";
+                return Err(Error::config(pointer, message).of(&name).advice("name the field: `parent.id`"));
+            };
+            let Some(owner) = parent.and_then(|parent| resources.get_mut(parent)) else {
+                let message = format!("the expression uses `parent`, and `{name}` depends on no other resource");
+                return Err(Error::config(pointer, message)
+                    .of(&name)
+                    .advice("leave `parent` out, or use a field of a parent in the path: `{resources.parent.id}`"));
+            };
+            let field = Field { resource: owner.name.clone(), path: keys.join(".") };
+            if !owner.shown.iter().any(|shown| shown.field == field) {
+                owner.shown.push(NeededField { field, selector: Selector::of_keys(keys) });
+            }
+        }
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The plan: what a configuration comes to for one run. Names are bound, parents are found, paths are compiled.
 
 mod bind;
-mod body;
+pub(crate) mod body;
 mod describe;
 mod request;
 pub mod template;
@@ -11,9 +11,11 @@ use crate::config::model::{self, Method, WriteDisposition};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::paginate::Paginator;
+use crate::response::Format;
 use crate::retry::Retry;
 use crate::select::Selector;
 use crate::shape::Hint;
+use crate::steps::Steps;
 pub use describe::{Description, ResourceDescription, Slot};
 pub use request::Context;
 use serde_json::{Map, Value};
@@ -77,6 +79,8 @@ pub struct Resource {
     pub children: Vec<usize>,
     /// The fields of its records that requests of its descendants need.
     pub needed: Vec<NeededField>,
+    /// The fields of its records that expressions of its children name. They may be missing, and may be anything.
+    pub shown: Vec<NeededField>,
     /// Path variables that nothing binds, each with its place.
     pub unbound: Vec<(String, String)>,
     /// How it is asked.
@@ -94,8 +98,12 @@ pub struct Resource {
     pub token: Option<usize>,
     /// How its pages follow each other; found in the first response where absent.
     pub paginator: Option<Paginator>,
+    /// The form of its responses, where the configuration says it.
+    pub format: Option<Format>,
     /// Where the records are in a response; found in the first response where absent.
     pub selector: Option<Selector>,
+    /// What is done to its records before they become rows.
+    pub steps: Steps,
     /// Which failures are tried again.
     pub retry: Retry,
     /// The most pages that one chain may have.
@@ -175,6 +183,7 @@ impl Resource {
             (None, None) => None,
         };
         let selector = endpoint.data_selector.as_deref().or(is_entity.then_some("$"));
+        let format = endpoint.response_format.as_ref();
         let table = config.table_name.as_deref().unwrap_or(&config.name);
         Ok(Self {
             name: config.name.clone(),
@@ -187,6 +196,7 @@ impl Resource {
             parent: None,
             children: Vec::new(),
             needed: Vec::new(),
+            shown: Vec::new(),
             unbound: bound.unbound,
             method: endpoint.method,
             body: bound.body,
@@ -197,7 +207,9 @@ impl Resource {
             has_own_auth: endpoint.auth.is_some(),
             token: None,
             paginator,
+            format: format.map(|format| Format::new(format, &at("response_format"))).transpose()?,
             selector: selector.map(|path| Selector::parse(path, &at("data_selector"))).transpose()?,
+            steps: Steps::new(&config.processing_steps, &format!("{pointer}/processing_steps"))?,
             retry: Retry::new(endpoint.error_handler.as_ref()),
             maximum_pages: endpoint.maximum_pages.unwrap_or(LONGEST_CHAIN),
             pointer,

@@ -5,9 +5,10 @@ use super::{Resource, bind, body};
 use crate::auth::{Auth, Placement};
 use crate::error::{Error, Kind, Result};
 use crate::paginate::{Paginator, Place, Position, Setting};
-use crate::request::{Request, USER_AGENT, origin};
+use crate::request::{Request, USER_AGENT, names_credential, origin};
+use crate::slot;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use url::Url;
 
@@ -18,6 +19,23 @@ pub struct Context(BTreeMap<String, Value>);
 
 /// The configured headers that a link to another origin is followed with: any other one may hold a credential.
 const OPEN_HEADERS: [&str; 4] = ["accept", "accept-language", "content-type", "user-agent"];
+
+impl Context {
+    /// What is kept of these fields of a record, as it stood in the record.
+    pub fn object<'f>(&self, fields: impl Iterator<Item = &'f Field>) -> Value {
+        let mut object = Value::Object(Map::new());
+        let mut fields: Vec<&Field> = fields.collect();
+        // An object before what is in it.
+        fields.sort();
+        for field in fields {
+            if let Some(value) = self.0.get(&field.to_string()) {
+                let keys: Vec<String> = field.path.split('.').map(str::to_owned).collect();
+                body::set(&mut object, &keys, value.clone());
+            }
+        }
+        object
+    }
+}
 
 impl Resource {
     /// This context with the fields of a record of this resource. A field that is missing or null fails: a request with
@@ -43,7 +61,34 @@ impl Resource {
             };
             extended.0.insert(needed.field.to_string(), value.clone());
         }
+        for shown in &self.shown {
+            if let Some(value) = shown.selector.first(record) {
+                extended.0.insert(shown.field.to_string(), value.clone());
+            }
+        }
         Ok(extended)
+    }
+
+    /// What expressions see as `params`: the query of a request, without credentials. A parameter that is sent several times is
+    /// a list.
+    pub fn shown_params(&self, url: &Url) -> Value {
+        let credential = self.auth.as_ref().and_then(Auth::parameter);
+        let mut params: Map<String, Value> = Map::new();
+        for (name, value) in url.query_pairs() {
+            let is_secret = credential.is_some_and(|credential| credential == name)
+                || names_credential(&name)
+                || slot::stand_ins(&value).next().is_some();
+            if is_secret {
+                continue;
+            }
+            let value = Value::from(value.into_owned());
+            match params.get_mut(name.as_ref()) {
+                None => drop(params.insert(name.into_owned(), value)),
+                Some(Value::Array(values)) => values.push(value),
+                Some(one) => *one = Value::Array(vec![one.take(), value]),
+            }
+        }
+        Value::Object(params)
     }
 
     /// The request for a page, signed unless its token has to be obtained first. `detected` is the paginator of a chain where the

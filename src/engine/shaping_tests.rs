@@ -107,7 +107,7 @@ fn family(request: &Request) -> Result<Response, Failure> {
     match request.url.path() {
         "/parents" => {
             let page = asked(request, "page").unwrap();
-            let parent = |id: u64| json!({"id": id, "geo": {"cc": if id % 2 == 0 { "FI" } else { "SE" }}, "kids": [id * 10, id * 10 + 1]});
+            let parent = |id: u64| json!({"id": id, "geo": {"cc": if id.is_multiple_of(2) { "FI" } else { "SE" }}, "kids": [id * 10, id * 10 + 1]});
             ok((page * 2..5.min(page * 2 + 2)).map(parent).collect::<Vec<_>>().into())
         }
         path => {

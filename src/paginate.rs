@@ -15,7 +15,7 @@ mod stop;
 
 use crate::config::model;
 use crate::error::Result;
-use crate::expression::Expression;
+use crate::expression::{self, Expression};
 use crate::select::Selector;
 use cursor::Cursor;
 pub use detect::{Detected, Found, detect};
@@ -171,7 +171,7 @@ impl Paginator {
         let following = self.style.next(position, page)?;
         match &self.stop_when {
             Some(condition) if following.is_some() => {
-                let holds = condition.holds(|variable| value_of(variable, position, page))?;
+                let holds = condition.holds(|variable| expression::value(&value_of(variable, position, page)))?;
                 Ok(following.filter(|_| !holds))
             }
             _ => Ok(following),

@@ -84,6 +84,12 @@ const CREDENTIAL_PARAMETERS: [&str; 10] = [
     "secret",
 ];
 
+/// Whether what has this name commonly is a credential.
+pub fn names_credential(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name == "token" || CREDENTIAL_PARAMETERS.contains(&name.as_str())
+}
+
 /// The URL as an error may show it: without userinfo and fragment, and with `***` for what commonly is a credential.
 pub fn redacted(url: &Url) -> String {
     let mut shown = url.clone();
@@ -91,17 +97,13 @@ pub fn redacted(url: &Url) -> String {
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     shown.set_fragment(None);
-    let secret = |name: &str| {
-        let name = name.to_lowercase();
-        name == "token" || CREDENTIAL_PARAMETERS.contains(&name.as_str())
-    };
-    if url.query_pairs().any(|(name, _)| secret(&name)) {
+    if url.query_pairs().any(|(name, _)| names_credential(&name)) {
         let pairs: Vec<String> = url
             .query()
             .unwrap_or_default()
             .split('&')
             .map(|pair| match pair.split_once('=') {
-                Some((name, _)) if secret(name) => format!("{name}=***"),
+                Some((name, _)) if names_credential(name) => format!("{name}=***"),
                 _ => pair.to_owned(),
             })
             .collect();

@@ -1,4 +1,4 @@
-//! What an endpoint says of responses and of records (reference, sections 7.1 and 8).
+//! What an endpoint says of responses (reference, section 7.1).
 //! Only the schema of these types is used: `later` says what becomes of their values.
 #![allow(dead_code)]
 
@@ -24,16 +24,4 @@ pub enum Action {
     Ignore,
     /// The run fails.
     Raise,
-}
-
-/// What is done to a record: one of these.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessingStep {
-    /// Whether it is kept.
-    pub filter: Option<String>,
-    /// What it becomes.
-    pub map: Option<String>,
-    /// The records that it becomes.
-    pub yield_map: Option<String>,
 }

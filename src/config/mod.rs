@@ -14,6 +14,7 @@ pub mod model;
 mod paginator;
 mod parents;
 mod repair;
+mod shaping;
 mod spelling;
 mod texts;
 mod validate;

@@ -4,11 +4,12 @@
 //! a person sees come from `validate`, with a place for each, and never from serde. Keys whose values nothing reads stand here
 //! for the schema's sake: `later` says what becomes of them.
 
-use super::extract::{ProcessingStep, ResponseAction};
+use super::extract::ResponseAction;
 pub use super::hints::*;
 pub use super::incremental::*;
 pub use super::paginator::*;
 pub use super::parents::*;
+pub use super::shaping::*;
 pub use super::texts::*;
 use crate::auth::{Auth, SecretText};
 use schemars::JsonSchema;
@@ -123,8 +124,9 @@ pub struct Resource {
     #[schemars(with = "Option<Vec<String>>")]
     pub include_from_parent: Vec<String>,
     /// What is done to records, in this order, before they become rows.
+    #[serde(default)]
     #[schemars(with = "Option<Vec<ProcessingStep>>")]
-    pub processing_steps: Option<IgnoredAny>,
+    pub processing_steps: Vec<ProcessingStep>,
     /// Where the records come from; a text is its path.
     #[serde(default)]
     #[schemars(with = "Option<EndpointItem>")]
@@ -182,6 +184,8 @@ pub struct Endpoint {
     /// How pages follow each other.
     #[schemars(with = "Option<PaginatorItem>")]
     pub paginator: Option<Paginator>,
+    /// The form of its responses; if absent, NDJSON or CSV where the content type says so, and JSON otherwise.
+    pub response_format: Option<ResponseFormat>,
     /// JSONPath to the records in a response.
     pub data_selector: Option<String>,
     /// Reads only what is new since the run before.

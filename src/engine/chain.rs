@@ -62,6 +62,8 @@ pub struct Page {
     pub signed: Signed,
     /// How many of its records were delivered.
     pub delivered: usize,
+    /// How many records the API gave, before steps made others of them; none where the page was given up as a repetition.
+    pub given: usize,
     /// By which its records are compared with those of other pages.
     pub digest: Option<u64>,
     /// The contexts of its records, where children need them.
@@ -167,6 +169,7 @@ impl Page {
             is_guess: false,
             signed: Signed::default(),
             delivered: 0,
+            given: 0,
             digest: None,
             parents: Vec::new(),
             children: VecDeque::new(),

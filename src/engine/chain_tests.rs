@@ -18,6 +18,8 @@ pub struct Outcome {
     pub requests: Vec<String>,
     pub time: u64,
     pub warnings: Vec<Error>,
+    /// Records that filters left out.
+    pub filtered: u64,
     pub error: Option<Error>,
 }
 
@@ -67,7 +69,8 @@ impl<'a> Run<'a> {
                     outcome.states.push((outcome.rows.len(), state));
                 }
                 Ok(Step::Wait { until, .. }) => log.borrow_mut().now = until,
-                Ok(Step::Done { warnings, .. }) => {
+                Ok(Step::Done { warnings, counts, .. }) => {
+                    outcome.filtered = counts.iter().map(|counts| counts.filtered).sum();
                     assert_eq!((reader.in_flight, reader.arrived.len()), (reader.abandoned.len(), 0));
                     outcome.warnings = warnings;
                     break;

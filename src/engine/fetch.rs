@@ -99,10 +99,8 @@ impl<T: Transport> Reader<T> {
                 ahead.pages -= 1;
             }
             let repeated = match &page.fetch {
-                Fetch::Ready { records, .. }
-                    if !records.is_empty() && page.digest.is_some() && page.digest == before =>
-                {
-                    Some(records.len())
+                Fetch::Ready { .. } if page.given > 0 && page.digest.is_some() && page.digest == before => {
+                    Some(page.given)
                 }
                 _ => None,
             };

@@ -96,6 +96,8 @@ pub struct Reader<T> {
     /// Requests in flight whose responses nothing needs any more.
     abandoned: BTreeSet<RequestId>,
     warnings: Vec<Error>,
+    /// Of resources whose selector matched nothing in the first page of a chain, by index.
+    unmatched: BTreeMap<usize, Error>,
     /// Whether the last delivery took in a page.
     moved: bool,
     spent: bool,
@@ -149,6 +151,7 @@ impl<T: Transport> Reader<T> {
             arrived: BTreeMap::new(),
             abandoned: BTreeSet::new(),
             warnings: Vec::new(),
+            unmatched: BTreeMap::new(),
             moved: false,
             spent: false,
             plan,
@@ -253,12 +256,10 @@ impl<T: Transport> Reader<T> {
 
     fn done(&self) -> Result<Step> {
         let mut warnings = [self.warnings.as_slice(), &self.cursors.warnings].concat();
-        for (resource, counts) in self.plan.resources.iter().zip(&self.counts) {
-            if counts.pages > 0 && !counts.matched {
-                let place = format!("{}/endpoint/data_selector", resource.pointer);
-                let message = format!("the selector matched nothing in {} pages, so there are no rows", counts.pages);
-                warnings.push(Error::config(place, message).of(&resource.name));
-            }
+        for (index, (resource, counts)) in self.plan.resources.iter().zip(&self.counts).enumerate() {
+            // Some parents may have nothing there.
+            let is_told = resource.parent.is_none() || !counts.matched;
+            warnings.extend(self.unmatched.get(&index).filter(|_| is_told).cloned());
             if counts.skipped > 0 {
                 let parent = resource.parent.and_then(|parent| self.plan.resources.get(parent));
                 let parent = parent.map_or("", |parent| &parent.name);
@@ -349,6 +350,8 @@ mod chain_properties;
 mod chain_tests;
 #[cfg(test)]
 mod incremental_tests;
+#[cfg(test)]
+mod shaping_tests;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the records of parents give to the requests of their children.
 
+use super::document;
 use super::template::Field;
 use super::{NeededField, Resource};
 use crate::config::model::OnMissing;
@@ -7,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::incremental::{Bound, Range};
 use crate::shape::identity;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -26,6 +27,21 @@ impl Context {
     /// The value of a field.
     pub fn get(&self, field: &Field) -> Option<&Value> {
         self.fields.get(&field.to_string())
+    }
+
+    /// What is kept of these fields of a record, as it stood in the record.
+    pub fn object<'f>(&self, fields: impl Iterator<Item = &'f Field>) -> Value {
+        let mut object = Value::Object(Map::new());
+        let mut fields: Vec<&Field> = fields.collect();
+        // An object before what is in it.
+        fields.sort();
+        for field in fields {
+            if let Some(value) = self.get(field) {
+                let keys: Vec<String> = field.path.split('.').map(str::to_owned).collect();
+                document::set(&mut object, &keys, value.clone());
+            }
+        }
+        object
     }
 
     /// The value of a bound of its range, if there is one.

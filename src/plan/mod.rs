@@ -4,7 +4,7 @@ mod bind;
 mod body;
 mod context;
 mod describe;
-mod document;
+pub(crate) mod document;
 mod parents;
 mod request;
 pub mod template;
@@ -15,9 +15,11 @@ use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::incremental::Incremental;
 use crate::paginate::Paginator;
+use crate::response::Format;
 use crate::retry::Retry;
 use crate::select::Selector;
 use crate::shape::Hint;
+use crate::steps::Steps;
 pub use bind::scalar;
 pub use context::{Context, Contexts};
 pub use describe::{Description, ResourceDescription, Slot};
@@ -82,6 +84,8 @@ pub struct Resource {
     pub children: Vec<usize>,
     /// The fields of its records that requests of its descendants need.
     pub needed: Vec<NeededField>,
+    /// The fields of its records that expressions of its children name.
+    pub shown: Vec<Field>,
     /// Path variables that nothing binds, each with its place.
     pub unbound: Vec<(String, String)>,
     /// How it is asked.
@@ -99,10 +103,14 @@ pub struct Resource {
     pub token: Option<usize>,
     /// How its pages follow each other; found in the first response where absent.
     pub paginator: Option<Paginator>,
+    /// The form of its responses, where the configuration says it.
+    pub format: Option<Format>,
     /// Where the records are in a response; found in the first response where absent.
     pub selector: Option<Selector>,
     /// What is new to it.
     pub incremental: Option<Incremental>,
+    /// What is done to its records before they become rows.
+    pub steps: Steps,
     /// Which failures are tried again.
     pub retry: Retry,
     /// The most pages that one chain may have.
@@ -211,6 +219,7 @@ impl Resource {
                 .advice("write `json`, or let the paginator write a query parameter"));
         }
         let selector = endpoint.data_selector.as_deref().or(is_entity.then_some("$"));
+        let format = endpoint.response_format.as_ref();
         let table = config.table_name.as_deref().unwrap_or(&config.name);
         Self {
             name: config.name.clone(),
@@ -223,6 +232,7 @@ impl Resource {
             parent: None,
             children: Vec::new(),
             needed: Vec::new(),
+            shown: Vec::new(),
             unbound: bound.unbound,
             method: endpoint.method,
             body: bound.body,
@@ -233,12 +243,14 @@ impl Resource {
             has_own_auth: endpoint.auth.is_some(),
             token: None,
             paginator,
+            format: format.map(|format| Format::new(format, &at("response_format"))).transpose()?,
             selector: selector.map(|path| Selector::parse(path, &at("data_selector"))).transpose()?,
             incremental: endpoint
                 .incremental
                 .as_ref()
                 .map(|rules| Incremental::new(rules, &at("incremental")))
                 .transpose()?,
+            steps: Steps::new(&config.processing_steps, &format!("{pointer}/processing_steps"))?,
             retry: Retry::new(endpoint.error_handler.as_ref()),
             maximum_pages: endpoint.maximum_pages.unwrap_or(LONGEST_CHAIN),
             on_missing: endpoint.on_missing,

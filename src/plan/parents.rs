@@ -168,6 +168,33 @@ fn need(resources: &mut [Resource], index: usize) -> Result<()> {
                 .advice("what is no object in `values` is the field `value`; `on_missing` may be `skip` or `null`"));
         }
     }
+    let Some(resource) = resources.get(index) else { return Ok(()) };
+    let (name, parent, is_batched) = (resource.name.clone(), resource.parent, resource.is_batched());
+    for (pointer, keys) in resource.steps.fields_of_parent() {
+        let refused = |message: &str, advice: &str| Err(Error::config(&pointer, message).of(&name).advice(advice));
+        let Some(keys) = keys else {
+            let message = "the expression uses `parent` as a whole, and only the fields that it names are kept";
+            return refused(message, "name the field: `parent.id`");
+        };
+        let Some(owner) = parent.and_then(|parent| resources.get_mut(parent)) else {
+            let message = format!("the expression uses `parent`, and `{name}` depends on no other resource");
+            let advice = "leave `parent` out, or use a field of a parent in the path: `{resources.parent.id}`";
+            return refused(&message, advice);
+        };
+        if is_batched {
+            let message =
+                "the expression uses `parent`, and a record does not tell which of several parents it belongs to";
+            return refused(message, "leave out `parent` or `parents_per_request`");
+        }
+        let field = Field { resource: owner.name.clone(), path: keys.join(".") };
+        if owner.needed.iter().all(|needed| needed.field != field) {
+            let selector = Selector::of_keys(keys);
+            owner.needed.push(NeededField { field: field.clone(), selector, required_by: Vec::new() });
+        }
+        if !owner.shown.contains(&field) {
+            owner.shown.push(field);
+        }
+    }
     Ok(())
 }
 

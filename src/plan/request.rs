@@ -9,14 +9,37 @@ use crate::auth::{Auth, Placement};
 use crate::config::model::OnMissing;
 use crate::error::{Error, Kind, Result};
 use crate::paginate::{Paginator, Place, Position, Setting};
-use crate::request::{Request, USER_AGENT, encode_separator, origin};
-use serde_json::Value;
+use crate::request::{Request, USER_AGENT, encode_separator, names_credential, origin};
+use crate::slot;
+use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 /// The configured headers that a link to another origin is followed with: any other one may hold a credential.
 const OPEN_HEADERS: [&str; 4] = ["accept", "accept-language", "content-type", "user-agent"];
 
 impl Resource {
+    /// What expressions see as `params`: the query of a request, without credentials. A parameter that is sent several times is
+    /// a list.
+    pub fn shown_params(&self, url: &Url) -> Value {
+        let credential = self.auth.as_ref().and_then(Auth::parameter);
+        let mut params: Map<String, Value> = Map::new();
+        for (name, value) in url.query_pairs() {
+            let is_secret = credential.is_some_and(|credential| credential == name)
+                || names_credential(&name)
+                || slot::stand_ins(&value).next().is_some();
+            if is_secret {
+                continue;
+            }
+            let value = Value::from(value.into_owned());
+            match params.get_mut(name.as_ref()) {
+                None => drop(params.insert(name.into_owned(), value)),
+                Some(Value::Array(values)) => values.push(value),
+                Some(one) => *one = Value::Array(vec![one.take(), value]),
+            }
+        }
+        Value::Object(params)
+    }
+
     /// The request for a page, signed unless its token has to be obtained first. `detected` is the paginator of a chain where the
     /// configuration has none.
     pub fn request(&self, context: &Context, position: &Position, detected: Option<&Paginator>) -> Result<Request> {

@@ -16,4 +16,5 @@ mod faults;
 mod memory;
 mod program;
 mod setting;
+mod shaping;
 mod tables;

@@ -324,6 +324,8 @@ mod chain_properties;
 #[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
+mod parent_tests;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod tests;

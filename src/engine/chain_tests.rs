@@ -41,7 +41,7 @@ impl<'a> Run<'a> {
         Self { config, answer, seed: 0, window: 4, max_rows: 1000, linger: LINGER }
     }
 
-    pub fn from(&self, state: Option<&str>) -> Outcome {
+    fn open(&self, state: Option<&str>, log: &Rc<RefCell<Log>>) -> Reader<Simulated<'_>> {
         let config = self.config.to_string();
         let request = OpenRequest {
             source: Source { config: &config, params: "{}", bindings: "{}" },
@@ -52,10 +52,22 @@ impl<'a> Run<'a> {
             load_id: "1".to_owned(),
             extent: Extent::default(),
         };
-        let log = Rc::<RefCell<Log>>::default();
         let answer = |request: &Request, _: u64| (self.answer)(request);
         let mut reader = Reader::open(request, Simulated::new(log.clone(), self.seed, 20, answer)).unwrap();
         reader.linger = self.linger;
+        reader
+    }
+
+    /// The requests of a check.
+    pub fn check(&self) -> Result<Vec<String>> {
+        let log = Rc::<RefCell<Log>>::default();
+        self.open(None, &log).check()?;
+        Ok(std::mem::take(&mut log.borrow_mut().requests))
+    }
+
+    pub fn from(&self, state: Option<&str>) -> Outcome {
+        let log = Rc::<RefCell<Log>>::default();
+        let mut reader = self.open(state, &log);
         let mut outcome = Outcome::default();
         loop {
             match reader.next(self.max_rows, 1 << 20) {

@@ -351,6 +351,8 @@ mod chain_tests;
 #[cfg(test)]
 mod incremental_tests;
 #[cfg(test)]
+mod parent_tests;
+#[cfg(test)]
 mod shaping_tests;
 #[cfg(test)]
 mod simulated;

@@ -168,6 +168,9 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
     let mut front = pages.next();
     let mut within = None;
     let mut digest = chain.before;
+    // What was found in a page that merely is here already is no part of the place that was reached.
+    let has_begun =
+        chain.passed > 0 || front.is_some_and(|page| page.delivered > 0 || matches!(page.fetch, Fetch::Delivered));
     if let Some(page) = front
         && matches!(page.fetch, Fetch::Delivered)
     {
@@ -191,8 +194,8 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
         window: chain.window,
         passed: chain.passed,
         digest,
-        selector: chain.detected.as_ref().and_then(|selector| selector.keys()).map(<[String]>::to_vec),
-        paginator: chain.paginator.as_ref().map(|detected| detected.found.clone()),
+        selector: chain.detected.as_ref().filter(|_| has_begun).and_then(|found| found.keys()).map(<[String]>::to_vec),
+        paginator: chain.paginator.as_ref().filter(|_| has_begun).map(|detected| detected.found.clone()),
         within,
         next,
     }

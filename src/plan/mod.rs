@@ -6,6 +6,8 @@ mod context;
 mod describe;
 pub(crate) mod document;
 mod parents;
+#[cfg(test)]
+mod rendering_tests;
 mod request;
 pub mod template;
 

@@ -143,7 +143,7 @@ fn batch(resources: &mut [Resource], index: usize) -> Result<()> {
 /// Notes with the resources whose fields a resource uses that it does.
 fn need(resources: &mut [Resource], index: usize) -> Result<()> {
     let Some(resource) = resources.get(index) else { return Ok(()) };
-    let is_required = resource.on_missing == OnMissing::Fail;
+    let (name, is_required) = (resource.name.clone(), resource.on_missing == OnMissing::Fail);
     let of_requests = resource.fields().map(|field| (field.clone(), resource.place_of(field)));
     let of_records = resource
         .includes
@@ -154,7 +154,7 @@ fn need(resources: &mut [Resource], index: usize) -> Result<()> {
         let Some(owner) = resources.iter_mut().find(|owner| owner.name == field.resource) else { continue };
         let at = owner.needed.iter().position(|needed| needed.field == field).unwrap_or(owner.needed.len());
         if at == owner.needed.len() {
-            let selector = Selector::parse(&field.path, &place)?;
+            let selector = Selector::parse(&field.path, &place).map_err(|error| error.of(&name))?;
             owner.needed.push(NeededField { field: field.clone(), selector, required_by: Vec::new() });
         }
         let Some(needed) = owner.needed.get_mut(at).filter(|_| is_required) else { continue };
@@ -165,6 +165,7 @@ fn need(resources: &mut [Resource], index: usize) -> Result<()> {
         if let Some(record) = records.into_iter().find(lacks) {
             let message = format!("a record of `{}` has no `{}`: {record}", owner.name, field.path);
             return Err(Error::config(place, message)
+                .of(&name)
                 .advice("what is no object in `values` is the field `value`; `on_missing` may be `skip` or `null`"));
         }
     }

@@ -1,4 +1,4 @@
-//! What an endpoint says of its body, of what is new, of responses and of records (reference, sections 1.3, 6.1, 7.1 and 8).
+//! What an endpoint says of its body, of what is new and of records (reference, sections 1.3, 6.1 and 8).
 //! Only the schema of these types is used: `later` says what becomes of their values.
 #![allow(dead_code)]
 
@@ -79,28 +79,6 @@ pub enum Missing {
     Include,
     /// It is left out.
     Exclude,
-}
-
-/// What is done about a response.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ResponseAction {
-    /// The status that it is for.
-    pub status_code: Option<u16>,
-    /// A part of the body that it is for.
-    pub content: Option<String>,
-    /// What is done.
-    pub action: Action,
-}
-
-/// What is done about a response.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// It is left out, and the chain of pages ends.
-    Ignore,
-    /// The run fails.
-    Raise,
 }
 
 /// What is done to a record: one of these.

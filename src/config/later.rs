@@ -52,7 +52,6 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ("columns/*/dedup_sort", &[], Refused("")),
     ("endpoint/data", &[], Refused("")),
     ("endpoint/incremental", &[], Refused("")),
-    ("endpoint/response_actions", &[], Refused("")),
 ];
 
 const EXCEPT_EVOLVE: &[&str] = &["freeze", "discard_row", "discard_value"];

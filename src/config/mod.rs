@@ -13,6 +13,7 @@ pub mod model;
 mod paginator;
 mod repair;
 mod spelling;
+mod traffic;
 mod validate;
 pub use validate::{nearest, validate, validate_at};
 

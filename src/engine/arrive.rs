@@ -2,7 +2,10 @@
 
 use super::Reader;
 use super::chain::{Chain, Fetch, Next, Page};
+use super::pace;
 use super::transport::{Failure, Transport};
+use crate::action::Decision;
+use crate::config::model::Action;
 use crate::error::{Error, Kind, Result};
 use crate::paginate::Following;
 use crate::request::Response;
@@ -44,7 +47,7 @@ impl<T: Transport> Reader<T> {
     }
 
     /// Gives up pages and all that hangs under them. Their responses are dropped when they arrive.
-    fn abandon(&mut self, pages: VecDeque<Page>) {
+    pub(super) fn abandon(&mut self, pages: VecDeque<Page>) {
         for page in pages {
             if let Fetch::InFlight { id, .. } = page.fetch
                 && self.arrived.remove(&id).is_none()
@@ -68,22 +71,28 @@ impl<T: Transport> Reader<T> {
         let give_up = |reader: &Self, chain: &Chain, error: Error| {
             Fetch::Failed(Box::new(reader.failed(chain, nth, Error { attempts: Some(attempt), ..error })))
         };
+        let decided = match &outcome {
+            Ok(response) => self.decide(chain.resource, response).map_err(|error| {
+                let status = Some(response.status);
+                give_up(self, chain, Error { status, ..error })
+            })?,
+            Err(_) => None,
+        };
+        let action = decided.as_ref().map(|decided| decided.action);
         if let Ok(response) = &outcome
-            && let Some(page) = chain.pages.get_mut(nth)
-            && self.renews_token(chain.resource, &mut page.signed, response.status)
+            && self.is_renewed(chain, nth, response, action)
         {
             // Not the page's fault, so it is no attempt.
             let reason = "the API refused the token".to_owned();
             return Err(Fetch::Due { attempts: attempt.saturating_sub(1), not_before: 0, reason });
         }
+        let ends = action == Some(Action::End);
         let (kind, message, response) = match outcome {
-            Ok(response) if (200..300).contains(&response.status) => {
+            Ok(response) if (200..300).contains(&response.status) && (action.is_none() || ends) => {
                 let status = Some(response.status);
-                // A byte order mark is no part of the JSON.
-                let json = response.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&response.body);
-                return match serde_json::from_slice::<Value>(json) {
+                return match serde_json::from_slice::<Value>(response.json()) {
                     Ok(body) => self
-                        .receive(chain, nth, &response, body)
+                        .receive(chain, nth, &response, body, ends)
                         .map_err(|error| give_up(self, chain, Error { status, ..error })),
                     Err(error) => {
                         let error = Error::new(Kind::Upstream, format!("the response is not valid JSON: {error}"));
@@ -91,8 +100,15 @@ impl<T: Transport> Reader<T> {
                     }
                 };
             }
+            Ok(_) if ends || action == Some(Action::Ignore) => {
+                if let Some(page) = chain.pages.get_mut(nth) {
+                    page.fetch = Fetch::Ready { records: Vec::new(), size: 0 };
+                }
+                return Ok(None);
+            }
             Ok(response) => {
                 let message = format!("the API answered with status {}", response.status);
+                let message = decided.as_ref().and_then(|decided| decided.message.clone()).unwrap_or(message);
                 (kind_of(response.status), message, Some(response))
             }
             Err(Failure::Denied(why)) => (Kind::Permission, format!("the host denied the request: {why}"), None),
@@ -101,10 +117,22 @@ impl<T: Transport> Reader<T> {
         };
         let now = self.transport.now();
         let verdict = match (self.plan.resources.get(chain.resource), &response) {
-            (Some(resource), Some(answer)) if resource.retry.covers(answer.status) => {
-                resource.retry.after(attempt, response.as_ref(), now)
+            (Some(resource), response) => {
+                let is_tried_again = match (action, response) {
+                    (Some(action), _) => action == Action::Retry,
+                    (None, Some(response)) => resource.retry.covers(response.status),
+                    (None, None) => kind == Kind::Transient,
+                };
+                let chance = if resource.retry.jitter { self.transport.chance() } else { 1.0 };
+                let verdict = resource.retry.after(attempt, response.as_ref(), now, chance);
+                if let Verdict::After(wait) = verdict
+                    && is_tried_again
+                    && response.as_ref().is_some_and(pace::is_refusal)
+                {
+                    self.pace.hold(resource.quota, now.saturating_add(wait));
+                }
+                if is_tried_again { verdict } else { Verdict::GiveUp(None) }
             }
-            (Some(resource), None) if kind == Kind::Transient => resource.retry.after(attempt, None, now),
             _ => Verdict::GiveUp(None),
         };
         Err(match verdict {
@@ -113,9 +141,31 @@ impl<T: Transport> Reader<T> {
             }
             Verdict::GiveUp(retry_after) => {
                 let status = response.map(|response| response.status);
-                give_up(self, chain, Error { status, retry_after, ..Error::new(kind, message) })
+                let kind = if action == Some(Action::RefreshAuth) { Kind::Auth } else { kind };
+                let pointer = decided.map(|decided| decided.pointer);
+                give_up(self, chain, Error { status, retry_after, pointer, ..Error::new(kind, message) })
             }
         })
+    }
+}
+
+impl<T: Transport> Reader<T> {
+    /// What the configuration has done about a response, if it says.
+    fn decide(&self, resource: usize, response: &Response) -> Result<Option<Decision>> {
+        let Some(resource) = self.plan.resources.get(resource) else { return Ok(None) };
+        Ok(resource.actions.decide(response)?.cloned())
+    }
+
+    /// Whether the page is to be asked for again with another token.
+    fn is_renewed(&mut self, chain: &mut Chain, nth: usize, response: &Response, action: Option<Action>) -> bool {
+        let (Some(resource), Some(page)) = (self.plan.resources.get(chain.resource), chain.pages.get_mut(nth)) else {
+            return false;
+        };
+        // Where the host signs, it has tried another one after a 401 already.
+        let told = resource.token_told(response);
+        page.signed.with = told.unwrap_or(page.signed.with);
+        let is_refused = (response.status == 401 && told.is_none()) || action == Some(Action::RefreshAuth);
+        self.renews_token(chain.resource, &mut page.signed, is_refused)
     }
 }
 

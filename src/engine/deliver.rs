@@ -67,6 +67,15 @@ impl<T: Transport> Reader<T> {
                         return Ok(Delivery::Full);
                     }
                 }
+                Fetch::Failed(error) if self.leaves_out(chain.resource, &error) => {
+                    let name = self.plan.resources.get(chain.resource).map_or("", |resource| &resource.name);
+                    self.skipped.add(name, &error);
+                    let given_up = std::mem::take(&mut chain.pages);
+                    self.abandon(given_up);
+                    chain.next = Next::End;
+                    self.moved = true;
+                    return Ok(Delivery::Complete);
+                }
                 Fetch::Failed(error) => {
                     page.fetch = Fetch::Failed(error.clone());
                     return Ok(Delivery::Failed(error));

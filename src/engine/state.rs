@@ -5,6 +5,7 @@
 //! children. Its size does not depend on how much was delivered before.
 
 use super::chain::{Chain, Fetch, Next, Page};
+use super::skipped::Skipped;
 use crate::error::{Error, Kind, Result};
 use crate::paginate::{Detected, Found, Position};
 use crate::plan::{Context, Plan};
@@ -26,6 +27,9 @@ pub struct State {
     /// Whether all rows of the run were handed over.
     #[serde(default, skip_serializing_if = "is_zero")]
     finished: bool,
+    /// What was left out because its requests failed.
+    #[serde(default, skip_serializing_if = "Skipped::is_empty")]
+    pub skipped: Skipped,
 }
 
 /// Where a chain stands.
@@ -87,12 +91,12 @@ impl State {
     /// The state of a tree: of its first root chain, since those before it are done.
     pub fn of(plan: &Plan, roots: &std::collections::VecDeque<Chain>) -> Self {
         let at = roots.front().map(|chain| chain_state(plan, chain));
-        Self { version: VERSION, finished: at.is_none(), at }
+        Self { version: VERSION, finished: at.is_none(), at, skipped: Skipped::default() }
     }
 
     /// The state for the next run.
     pub fn between_runs() -> Self {
-        Self { version: VERSION, at: None, finished: false }
+        Self { version: VERSION, at: None, finished: false, skipped: Skipped::default() }
     }
 
     /// The text form.

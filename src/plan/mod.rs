@@ -3,18 +3,22 @@
 mod bind;
 mod body;
 mod describe;
+pub mod pacing;
 mod request;
 pub mod template;
 
+use crate::action::Actions;
 use crate::auth::{Auth, TokenSource};
-use crate::config::model::{self, Method, WriteDisposition};
+use crate::config::model::{self, Method, OnError, WriteDisposition};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::paginate::Paginator;
+use crate::request::Timeouts;
 use crate::retry::Retry;
 use crate::select::Selector;
 use crate::shape::Hint;
 pub use describe::{Description, ResourceDescription, Slot};
+use pacing::Pacing;
 pub use request::Context;
 use serde_json::{Map, Value};
 use template::{Field, Part};
@@ -38,6 +42,8 @@ pub struct Plan {
     pub resources: Vec<Resource>,
     /// Where tokens are obtained from, one source for each `auth` object.
     pub tokens: Vec<TokenPlan>,
+    /// What limits the pace of requests.
+    pub pacing: Pacing,
     /// Things that work but are better said otherwise.
     pub warnings: Vec<Error>,
 }
@@ -98,6 +104,16 @@ pub struct Resource {
     pub selector: Option<Selector>,
     /// Which failures are tried again.
     pub retry: Retry,
+    /// What is done about responses that are special.
+    pub actions: Actions,
+    /// What becomes of the run when a chain fails for good.
+    pub on_error: OnError,
+    /// How long a request may take.
+    timeouts: Timeouts,
+    /// Its limit on the rate of requests, as an index into the pacing.
+    pub quota: usize,
+    /// Its limit on how many requests are in flight, as an index into the pacing.
+    pub room: usize,
     /// The most pages that one chain may have.
     pub maximum_pages: u64,
 }
@@ -132,12 +148,18 @@ impl Plan {
             }
         }
         let tokens = tokens(&mut resources, &config.client.base_url, &mut defects);
-        if defects.is_empty()
-            && let Err(error) = bind::find_parents(&mut resources)
-        {
-            defects.push(error);
+        let mut pacing = Pacing::default();
+        if defects.is_empty() {
+            let paced = Pacing::new(&config.client, &config.resources, &mut resources);
+            match paced.and_then(|paced| bind::find_parents(&mut resources).map(|()| paced)) {
+                Ok(paced) => pacing = paced,
+                Err(error) => defects.push(error),
+            }
         }
-        if defects.is_empty() { Ok(Self { resources, tokens, warnings }) } else { Err(defects) }
+        if defects.is_empty() {
+            defects.extend(resources.iter().filter_map(Resource::skips_nothing));
+        }
+        if defects.is_empty() { Ok(Self { resources, tokens, pacing, warnings }) } else { Err(defects) }
     }
 
     /// The index of a resource.
@@ -176,6 +198,13 @@ impl Resource {
         };
         let selector = endpoint.data_selector.as_deref().or(is_entity.then_some("$"));
         let table = config.table_name.as_deref().unwrap_or(&config.name);
+        // Of the endpoint or of the client, whichever is nearer, as a whole.
+        let (actions, place) =
+            nearest("response_actions", &endpoint.response_actions, &client.response_actions, &pointer);
+        let actions = Actions::new(actions.as_deref().unwrap_or_default(), &place)?;
+        let (retry, place) = nearest("error_handler", &endpoint.error_handler, &client.error_handler, &pointer);
+        let retry = retry.as_ref().map(|retry| Retry::new(retry, &place)).transpose()?.unwrap_or_default();
+        let (timeouts, _) = nearest("timeouts", &endpoint.timeouts, &client.timeouts, &pointer);
         Ok(Self {
             name: config.name.clone(),
             table: crate::shape::naming::identifier(table),
@@ -198,9 +227,26 @@ impl Resource {
             token: None,
             paginator,
             selector: selector.map(|path| Selector::parse(path, &at("data_selector"))).transpose()?,
-            retry: Retry::new(endpoint.error_handler.as_ref()),
+            retry,
+            actions,
+            on_error: config.on_error,
+            timeouts: Timeouts::new(*timeouts),
+            quota: 0,
+            room: 0,
             maximum_pages: endpoint.maximum_pages.unwrap_or(LONGEST_CHAIN),
             pointer,
+        })
+    }
+
+    /// The error of a resource that is to go on without some of its chains and has one chain only.
+    fn skips_nothing(&self) -> Option<Error> {
+        let message =
+            "`on_error: continue` leaves out the requests for one parent's record, and this resource has no parent";
+        let is_wrong = self.on_error == OnError::Continue && self.parent.is_none();
+        is_wrong.then(|| {
+            Error::config(format!("{}/on_error", self.pointer), message).of(&self.name).advice(
+                "write it into the resources that depend on another one; where `resource_defaults` has it, write `on_error: fail` here",
+            )
         })
     }
 
@@ -232,6 +278,19 @@ impl Resource {
             Part::Field(field) => Some(field),
             _ => None,
         })
+    }
+}
+
+/// What an endpoint says, or else the client, and its place.
+fn nearest<'c, T>(
+    key: &str,
+    own: &'c Option<Option<T>>,
+    of_client: &'c Option<T>,
+    pointer: &str,
+) -> (&'c Option<T>, String) {
+    match own {
+        Some(own) => (own, format!("{pointer}/endpoint/{key}")),
+        None => (of_client, format!("/client/{key}")),
     }
 }
 

@@ -107,8 +107,8 @@ impl<T: Transport> Reader<T> {
                 return Ok(None);
             }
             Ok(response) => {
-                let message = format!("the API answered with status {}", response.status);
-                let message = decided.as_ref().and_then(|decided| decided.message.clone()).unwrap_or(message);
+                let own = decided.as_ref().and_then(|decided| decided.message.clone());
+                let message = own.unwrap_or_else(|| said(response.status));
                 (kind_of(response.status), message, Some(response))
             }
             Err(Failure::Denied(why)) => (Kind::Permission, format!("the host denied the request: {why}"), None),
@@ -116,25 +116,8 @@ impl<T: Transport> Reader<T> {
             Err(Failure::Network(why)) => (Kind::Transient, format!("the request failed: {why}"), None),
         };
         let now = self.transport.now();
-        let verdict = match (self.plan.resources.get(chain.resource), &response) {
-            (Some(resource), response) => {
-                let is_tried_again = match (action, response) {
-                    (Some(action), _) => action == Action::Retry,
-                    (None, Some(response)) => resource.retry.covers(response.status),
-                    (None, None) => kind == Kind::Transient,
-                };
-                let chance = if resource.retry.jitter { self.transport.chance() } else { 1.0 };
-                let verdict = resource.retry.after(attempt, response.as_ref(), now, chance);
-                if let Verdict::After(wait) = verdict
-                    && is_tried_again
-                    && response.as_ref().is_some_and(pace::is_refusal)
-                {
-                    self.pace.hold(resource.quota, now.saturating_add(wait));
-                }
-                if is_tried_again { verdict } else { Verdict::GiveUp(None) }
-            }
-            _ => Verdict::GiveUp(None),
-        };
+        let is_passing = response.is_none() && kind == Kind::Transient;
+        let verdict = self.verdict(chain.resource, action, attempt, response.as_ref(), is_passing);
         Err(match verdict {
             Verdict::After(wait) => {
                 Fetch::Due { attempts: attempt, not_before: now.saturating_add(wait), reason: message }
@@ -156,6 +139,35 @@ impl<T: Transport> Reader<T> {
         Ok(resource.actions.decide(response)?.cloned())
     }
 
+    /// What follows a failed attempt. `is_passing` tells of one without a response whether it may pass.
+    fn verdict(
+        &mut self,
+        resource: usize,
+        action: Option<Action>,
+        attempt: u32,
+        response: Option<&Response>,
+        is_passing: bool,
+    ) -> Verdict {
+        let now = self.transport.now();
+        let Some(resource) = self.plan.resources.get(resource) else { return Verdict::GiveUp(None) };
+        let is_tried_again = match (action, response) {
+            (Some(action), _) => action == Action::Retry,
+            (None, Some(response)) => resource.retry.covers(response.status),
+            (None, None) => is_passing,
+        };
+        if !is_tried_again {
+            return Verdict::GiveUp(None);
+        }
+        let chance = if resource.retry.jitter { self.transport.chance() } else { 1.0 };
+        let verdict = resource.retry.after(attempt, response, now, chance);
+        if let Verdict::After(wait) = verdict
+            && response.is_some_and(pace::is_refusal)
+        {
+            self.pace.hold(resource.quota, now.saturating_add(wait));
+        }
+        verdict
+    }
+
     /// Whether the page is to be asked for again with another token.
     fn is_renewed(&mut self, chain: &mut Chain, nth: usize, response: &Response, action: Option<Action>) -> bool {
         let (Some(resource), Some(page)) = (self.plan.resources.get(chain.resource), chain.pages.get_mut(nth)) else {
@@ -167,6 +179,11 @@ impl<T: Transport> Reader<T> {
         let is_refused = (response.status == 401 && told.is_none()) || action == Some(Action::RefreshAuth);
         self.renews_token(chain.resource, &mut page.signed, is_refused)
     }
+}
+
+fn said(status: u16) -> String {
+    let taken = if (200..300).contains(&status) { ", which `response_actions` takes for a failure" } else { "" };
+    format!("the API answered with status {status}{taken}")
 }
 
 fn kind_of(status: u16) -> Kind {

@@ -79,7 +79,7 @@ impl<T: Transport> Reader<T> {
             return;
         }
         if let Some(position) = paginator.after(&last.position)
-            && self.pace.opens(chain.resource, (resource.quota, resource.room), self.transport.now())
+            && self.pace.opens(chain.resource, (resource.quota, resource.room), false, self.transport.now())
         {
             chain.pages.push_back(Page { is_guess: true, ..Page::due(position) });
             self.send_due(chain, chain.pages.len() - 1);
@@ -156,10 +156,11 @@ impl<T: Transport> Reader<T> {
     fn send_due(&mut self, chain: &mut Chain, nth: usize) {
         let Some(page) = chain.pages.get_mut(nth) else { return };
         let Fetch::Due { attempts, not_before, .. } = page.fetch else { return };
+        let failed = attempts > 0;
         let now = self.transport.now();
         let Some(resource) = self.plan.resources.get(chain.resource) else { return };
         let limits = (resource.quota, resource.room);
-        if self.in_flight >= self.window || not_before > now || !self.pace.opens(chain.resource, limits, now) {
+        if self.in_flight >= self.window || not_before > now || !self.pace.opens(chain.resource, limits, failed, now) {
             return;
         }
         let token = match self.token_for(chain.resource) {

@@ -333,6 +333,10 @@ mod chain_properties;
 #[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
+mod failure_tests;
+#[cfg(test)]
+mod pace_tests;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@
 //! What is in flight is what the API may not have counted yet, so requests go out while more are left of the quota than are in
 //! flight. Each refusal halves how many may be in flight, and each response that is none adds a part of one (D. Chiu, R. Jain,
 //! "Analysis of the increase and decrease algorithms for congestion avoidance in computer networks", 1989). After a wait one
-//! request goes first, and the others follow when it was not refused, so a refused page is not refused again and again.
+//! request goes alone, and so does each that was refused before: a storm of refusals does not use up the attempts of its pages.
 
 use super::LARGEST_WINDOW;
 use super::transport::{Failure, RequestId};
@@ -70,11 +70,11 @@ struct Left {
     remaining: u64,
     /// When there is more, if the API says so.
     reset: Option<u64>,
-    /// The request that the API said it to. Only one that was sent later tells more.
-    by: RequestId,
+    /// When the API said it.
+    at: u64,
 }
 
-/// Whether one request has to go first.
+/// Whether the next request has to go alone.
 #[derive(Default, PartialEq)]
 enum Trial {
     #[default]
@@ -104,12 +104,13 @@ impl Pace {
         self.held
     }
 
-    /// Whether a request may go out now that comes under these limits. `resource` asks, as an index into the plan.
-    pub fn opens(&mut self, resource: usize, (quota, room): (usize, usize), now: u64) -> bool {
+    /// Whether a request may go out now that comes under these limits, and whether it `failed` before. `resource` asks, as an
+    /// index into the plan.
+    pub fn opens(&mut self, resource: usize, (quota, room): (usize, usize), failed: bool, now: u64) -> bool {
         if self.rooms.get(room).is_some_and(|room| room.most.is_some_and(|most| room.in_flight >= most)) {
             return false;
         }
-        match self.quotas.get_mut(quota).map_or(Ok(()), |quota| quota.opens(now)) {
+        match self.quotas.get_mut(quota).map_or(Ok(()), |quota| quota.opens(failed, now)) {
             Ok(()) => true,
             Err(closed) => {
                 if let Some((until, reason)) = closed
@@ -161,7 +162,7 @@ pub fn is_refusal(response: &Response) -> bool {
 }
 
 impl Quota {
-    fn opens(&mut self, now: u64) -> Result<(), Closed> {
+    fn opens(&mut self, failed: bool, now: u64) -> Result<(), Closed> {
         // A clock that was set back must not make it longer.
         if now < self.until && self.until - now <= LONGEST_RETRY_AFTER {
             return Err(Some((self.until, BY_REFUSAL)));
@@ -179,8 +180,13 @@ impl Quota {
                 None => {}
             }
         }
-        let is_full = self.width.is_some_and(|width| self.in_flight as f64 + 1.0 > width);
-        if is_full || matches!(self.trial, Trial::Sent(_)) {
+        if failed && self.width.is_some() && self.trial == Trial::None {
+            self.trial = Trial::Due;
+        }
+        let is_alone = self.in_flight == 0;
+        if !is_alone
+            && (self.trial != Trial::None || self.width.is_some_and(|width| self.in_flight as f64 + 1.0 > width))
+        {
             return Err(None);
         }
         let Some(rate) = self.rate else { return Ok(()) };
@@ -195,12 +201,12 @@ impl Quota {
 
     fn arrived(&mut self, id: RequestId, sent: u64, outcome: &Result<Response, Failure>, now: u64) {
         if let Some(rate) = self.rate {
-            // The API counted it before it answered, and counts the one that takes its place after that was sent: what a
-            // request needs at the least passes in any case.
+            // The API counted it before it answered, and counts the one that takes its place after that was sent. On these
+            // two ways at least half of what the quickest request took passes.
             let took = now.saturating_sub(sent);
             let quickest = self.quickest.map_or(took, |quickest| quickest.min(took));
             self.quickest = Some(quickest);
-            self.taken.push_back(now.saturating_add(rate.per).saturating_sub(quickest));
+            self.taken.push_back(now.saturating_add(rate.per).saturating_sub(quickest / 2));
         }
         let refused = outcome.as_ref().is_ok_and(is_refusal);
         if refused {
@@ -210,17 +216,21 @@ impl Quota {
         self.in_flight = self.in_flight.saturating_sub(1);
         match outcome {
             Ok(response) => {
+                // Of what overtakes each other the least counts; more is told only to a request that was sent after that.
                 if let Some(told) = quota::told(response, now)
-                    && self.left.as_ref().is_none_or(|left| left.by < id)
+                    && self.left.as_ref().is_none_or(|left| told.remaining < left.remaining || left.at <= sent)
                 {
                     let reset = told.reset.filter(|reset| *reset <= LONGEST_RETRY_AFTER);
                     let reset = reset.map(|reset| now.saturating_add(reset));
-                    self.left = Some(Left { remaining: told.remaining, reset, by: id });
+                    self.left = Some(Left { remaining: told.remaining, reset, at: now });
                 }
                 if refused {
                     self.hold(now.saturating_add(quota::asked(response, now).unwrap_or(0)));
                 } else {
-                    self.trial = Trial::None;
+                    // One that was sent before the wait shows nothing.
+                    if self.trial == Trial::Sent(id) {
+                        self.trial = Trial::None;
+                    }
                     self.width = self.width.map(|width| width + 1.0 / width).filter(|w| *w < f64::from(LARGEST_WINDOW));
                 }
             }

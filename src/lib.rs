@@ -10,6 +10,7 @@
 //! the contract of `wit/` and carries the engine's requests over `wasi:http`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod action;
 pub mod auth;
 pub mod config;
 pub mod engine;
@@ -18,12 +19,14 @@ pub mod expression;
 pub mod incremental;
 pub mod paginate;
 pub mod plan;
+pub mod quota;
 pub mod request;
 pub mod response;
 pub mod retry;
 pub mod select;
 pub mod shape;
 pub mod slot;
+pub mod statuses;
 pub mod steps;
 
 #[cfg(target_family = "wasm")]

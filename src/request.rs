@@ -1,5 +1,6 @@
 //! Requests and responses as the engine sees them, and what a URL may show of itself.
 
+use crate::config::model;
 pub use crate::config::model::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
@@ -18,6 +19,32 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body, if it has one.
     pub body: Option<Vec<u8>>,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long a request may take, in milliseconds; where nothing is said, what the transport permits.
+#[allow(missing_docs)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timeouts {
+    pub connect: Option<u64>,
+    pub first_byte: Option<u64>,
+    pub between_bytes: Option<u64>,
+    pub total: Option<u64>,
+}
+
+impl Timeouts {
+    /// What the configuration says.
+    pub fn new(config: Option<model::Timeouts>) -> Self {
+        let config = config.unwrap_or_default();
+        let milliseconds = |seconds: Option<f64>| seconds.map(|seconds| (seconds * 1000.0).ceil() as u64);
+        Self {
+            connect: milliseconds(config.connect),
+            first_byte: milliseconds(config.first_byte),
+            between_bytes: milliseconds(config.between_bytes),
+            total: milliseconds(config.total),
+        }
+    }
 }
 
 /// A response whose body arrived whole.
@@ -35,6 +62,11 @@ impl Response {
     /// The first header of this name (in lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON text: a byte order mark is no part of it.
+    pub fn json(&self) -> &[u8] {
+        self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body)
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use wasmtime_wasi_http::{Error as Code, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{Error as Code, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// A server that answers each request with the bytes it is told to, and keeps what it was sent.
 struct Server {
@@ -600,6 +600,71 @@ async fn a_body_that_stalls_is_given_up() {
         assert_eq!(matches!(code, Code::HttpResponseTimeout), !expected, "{code:?}");
         stalled.await.unwrap();
     }
+}
+
+/// Sends a request with timeouts that the connector asks for, and reads the response.
+async fn read_within(gate: &Gate, url: &str, options: RequestOptions) -> Result<Bytes, Code> {
+    let sending = gate.clone().send_request(get(url), Some(options), Box::new(async { Ok(()) }));
+    let (response, _) = Box::into_pin(sending).await?;
+    Ok(response.into_body().collect().await?.to_bytes())
+}
+
+#[tokio::test]
+async fn the_connector_may_ask_for_less_time_than_the_host_gives() {
+    let short = Some(Duration::from_millis(20));
+    let (_listener, origin) = silent().await;
+    let options = RequestOptions { first_byte_timeout: short, ..RequestOptions::default() };
+    let gate_of = |origin: &Origin| gate(std::slice::from_ref(origin));
+    let code = read_within(&gate_of(&origin), &format!("{origin}/"), options).await.unwrap_err();
+    assert!(matches!(code, Code::HttpResponseTimeout), "{code:?}");
+
+    // A handshake that is never answered belongs to the connection.
+    let tls: Origin = origin.to_string().replace("http:", "https:").parse().unwrap();
+    let options = RequestOptions { connect_timeout: short, ..RequestOptions::default() };
+    let code = read_within(&gate_of(&tls), &format!("{tls}/"), options).await.unwrap_err();
+    assert!(matches!(code, Code::ConnectionTimeout), "{code:?}");
+
+    let (listener, origin) = silent().await;
+    let stalled = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_request(&mut stream).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await.unwrap();
+        assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+    });
+    let options = RequestOptions { between_bytes_timeout: short, ..RequestOptions::default() };
+    let code = read_within(&gate_of(&origin), &format!("{origin}/"), options).await.unwrap_err();
+    assert!(matches!(code, Code::ConnectionReadTimeout), "{code:?}");
+    stalled.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_connector_may_have_a_token_renewed_but_not_without_end() {
+    let given = AtomicUsize::new(0);
+    let server = Server::start(move |request| match request.starts_with("POST") {
+        true => {
+            let token = given.fetch_add(1, Ordering::SeqCst) + 1;
+            ok(format!(r#"{{"access_token": "token-{token}"}}"#).as_bytes())
+        }
+        // A header of the API's own is not the host's.
+        false => ok_with("spile-credential: 77\r\n", b"{}"),
+    })
+    .await;
+    let auth = json!({"type": "oauth2_client_credentials", "access_token_url": server.url("/token"), "client_id": "me",
+        "client_secret": {"secret": "api_key"}});
+    let gate = gate_with(&[server.origin()], HttpLimits::default(), credentials(auth, &[server.origin()]));
+    let mut told = Vec::new();
+    for credential in ["/client/auth", "/client/auth 1", "/client/auth 1", "/client/auth 2", "/client/auth 2"] {
+        let response = send(&gate, signed(&server.url("/"), credential)).await.unwrap();
+        told.push(response.headers()["spile-credential"].to_str().unwrap().to_owned());
+    }
+    // The second word of a refusal comes too early, and one of a token that is gone already asks for nothing.
+    assert_eq!(told, ["1", "2", "2", "2", "2"]);
+    let requests = server.requests();
+    assert_eq!(requests.iter().filter(|request| request.starts_with("POST")).count(), 2);
+    assert!(requests.iter().all(|request| !request.contains("spile-credential")));
+
+    let plain = send(&gate, get(&server.url("/"))).await.unwrap();
+    assert!(!plain.headers().contains_key("spile-credential"));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::{Auth, KeyLocation, Placement, RequestData, SecretText, authorization
 use crate::config::model::OneOrMany;
 use crate::engine::transport::Failure;
 use crate::error::{Error, Kind, Result};
-use crate::request::{Method, Request, Response, USER_AGENT, encode_segment, redacted};
+use crate::request::{Method, Request, Response, Timeouts, USER_AGENT, encode_segment, redacted};
 use crate::retry::{Retry, Verdict};
 use crate::select::Selector;
 use crate::shape::timestamp;
@@ -144,7 +144,7 @@ impl TokenSource {
             place,
             first: first.map(|text| Zeroizing::new(text.text().to_owned())),
             secrets: auth.secrets().into_iter().map(|text| Zeroizing::new(text.to_owned())).collect(),
-            retry: Retry::new(None),
+            retry: Retry::default(),
         };
         if source.url().scheme() == "http" && base_url.starts_with("https://") {
             let message = "the token would be asked for without encryption, though the API has it";
@@ -247,7 +247,7 @@ impl TokenSource {
         if !is_passing {
             return Outcome::Failed(error);
         }
-        match self.retry.after(attempt, response.as_ref(), now) {
+        match self.retry.after(attempt, response.as_ref(), now, 1.0) {
             Verdict::After(wait) => Outcome::Again(wait, error),
             Verdict::GiveUp(retry_after) => Outcome::Failed(Error { retry_after, ..error }),
         }
@@ -517,7 +517,8 @@ fn request(url: &Url, mut headers: Vec<(String, String)>, body: Option<(&str, Ve
             headers.push((name.to_owned(), value.to_owned()));
         }
     }
-    Request { method: Method::Post, url: url.clone(), headers, body: body.map(|(_, body)| body) }
+    let body = body.map(|(_, body)| body);
+    Request { method: Method::Post, url: url.clone(), headers, body, timeouts: Timeouts::default() }
 }
 
 /// The token of an OAuth 2 response (RFC 6749, section 5.1).

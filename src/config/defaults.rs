@@ -5,6 +5,10 @@ use serde_json::{Map, Value};
 /// Keys of an endpoint that are merged one level deep, key by key; every other key is replaced whole.
 const MERGED_BY_KEY: [&str; 2] = ["params", "json"];
 
+/// Keys of an endpoint in whose place the client's count where they are absent, and nothing where they are null.
+const OVER_THE_CLIENT: [&str; 6] =
+    ["auth", "response_actions", "error_handler", "rate_limit", "concurrency", "timeouts"];
+
 /// A resource item in its object form, with the defaults in the places that it leaves open. An explicit null wins.
 pub fn merge(defaults: Option<&Value>, item: Value) -> Value {
     let mut resource = match item {
@@ -32,10 +36,10 @@ pub fn merge(defaults: Option<&Value>, item: Value) -> Value {
             }
         }
     }
-    // The types tell an absent key from a value; an explicit null has done its work by winning over the default. Only
-    // `auth` tells null from absent: null signs nothing.
+    // The types tell an absent key from a value; an explicit null has done its work by winning over the default, but where the
+    // client's value would count for an absent key.
     resource.retain(|_, value| !value.is_null());
-    endpoint.retain(|key, value| key == "auth" || !value.is_null());
+    endpoint.retain(|key, value| OVER_THE_CLIENT.contains(&key.as_str()) || !value.is_null());
     for hints in resource.get_mut("columns").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
         if let Value::Object(hints) = hints {
             hints.retain(|_, value| !value.is_null());

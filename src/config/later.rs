@@ -58,7 +58,6 @@ const LATER: &[(&str, &[&str], Fate)] = &[
         &[],
         Idle("no scheduler is asked; `--since` and `--until` say it"),
     ),
-    ("endpoint/response_actions", &[], Refused("")),
 ];
 
 const EXCEPT_EVOLVE: &[&str] = &["freeze", "discard_row", "discard_value"];

@@ -6,7 +6,6 @@
 
 mod check;
 mod defaults;
-mod extract;
 mod hints;
 mod incremental;
 mod later;
@@ -17,6 +16,7 @@ mod repair;
 mod shaping;
 mod spelling;
 mod texts;
+mod traffic;
 mod validate;
 pub use validate::{nearest, validate, validate_at};
 

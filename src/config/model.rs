@@ -4,13 +4,13 @@
 //! a person sees come from `validate`, with a place for each, and never from serde. Keys whose values nothing reads stand here
 //! for the schema's sake: `later` says what becomes of them.
 
-use super::extract::ResponseAction;
 pub use super::hints::*;
 pub use super::incremental::*;
 pub use super::paginator::*;
 pub use super::parents::*;
 pub use super::shaping::*;
 pub use super::texts::*;
+pub use super::traffic::*;
 use crate::auth::{Auth, SecretText};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -56,6 +56,17 @@ pub struct Client {
     /// How pages follow each other where an endpoint does not say.
     #[schemars(with = "Option<PaginatorItem>")]
     pub paginator: Option<Paginator>,
+    /// What is done about responses of certain statuses or contents, where an endpoint does not say.
+    pub response_actions: Option<Vec<ResponseAction>>,
+    /// Which failures are tried again, how often, and after how long, where an endpoint does not say.
+    pub error_handler: Option<ErrorHandler>,
+    /// How many requests may go out in a time, to each origin, for all endpoints together that do not say.
+    pub rate_limit: Option<RateLimit>,
+    /// How many requests may be in flight at once, to each origin, for all endpoints together that do not say.
+    #[schemars(range(min = 1))]
+    pub concurrency: Option<u32>,
+    /// How long a request may take, where an endpoint does not say.
+    pub timeouts: Option<Timeouts>,
 }
 
 /// A resource: the path of an endpoint, or an object.
@@ -127,6 +138,10 @@ pub struct Resource {
     #[serde(default)]
     #[schemars(with = "Option<Vec<ProcessingStep>>")]
     pub processing_steps: Vec<ProcessingStep>,
+    /// What becomes of the run when its requests for one parent's record fail for good; `fail` if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<OnError>")]
+    pub on_error: OnError,
     /// Where the records come from; a text is its path.
     #[serde(default)]
     #[schemars(with = "Option<EndpointItem>")]
@@ -190,11 +205,26 @@ pub struct Endpoint {
     pub data_selector: Option<String>,
     /// Reads only what is new since the run before.
     pub incremental: Option<Incremental>,
-    /// What is done about responses of certain statuses or contents.
+    /// What is done about responses of certain statuses or contents, in the place of the client's; null for nothing.
+    #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<Vec<ResponseAction>>")]
-    pub response_actions: Option<IgnoredAny>,
-    /// Which failures are tried again, how often, and after how long.
-    pub error_handler: Option<ErrorHandler>,
+    pub response_actions: Option<Option<Vec<ResponseAction>>>,
+    /// Which failures are tried again, how often, and after how long, in the place of the client's; null for what dlt does.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<ErrorHandler>")]
+    pub error_handler: Option<Option<ErrorHandler>>,
+    /// How many of its requests may go out in a time, in the place of the client's; null for no limit.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<RateLimit>")]
+    pub rate_limit: Option<Option<RateLimit>>,
+    /// How many of its requests may be in flight at once, in the place of the client's; null for no limit.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub concurrency: Option<Option<u32>>,
+    /// How long a request may take, in the place of the client's; null for the host's limits alone.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<Timeouts>")]
+    pub timeouts: Option<Option<Timeouts>>,
     /// The most pages that one chain may have, which is an error where there are more; 100,000 if absent.
     #[schemars(range(min = 1))]
     pub maximum_pages: Option<u64>,
@@ -207,6 +237,21 @@ pub struct Endpoint {
     pub parents_per_request: Option<usize>,
     /// What stands between the fields of several records in a text; `,` if absent.
     pub parents_separator: Option<String>,
+}
+
+/// The limits that an endpoint has of its own.
+pub struct Limits {
+    /// On the rate of its requests.
+    pub rate_limit: Option<Option<RateLimit>>,
+    /// On how many of them are in flight.
+    pub concurrency: Option<Option<u32>>,
+}
+
+impl Endpoint {
+    /// The limits that it has of its own.
+    pub fn limits(&self) -> Limits {
+        Limits { rate_limit: self.rate_limit.clone(), concurrency: self.concurrency }
+    }
 }
 
 /// An HTTP method.
@@ -267,20 +312,6 @@ pub enum WriteDisposition {
     Replace,
     /// Put each row in the place of the row with the same primary key.
     Merge,
-}
-
-/// Which failures are tried again, how often, and after how long.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ErrorHandler {
-    /// HTTP statuses that are tried again; 429 and 500 to 599 if absent.
-    pub retry_on_status_codes: Option<Vec<u16>>,
-    /// How many times after the first attempt.
-    #[schemars(range(max = 100))]
-    pub max_retries: Option<u32>,
-    /// Retry n comes after `backoff_factor · 2^(n−1)` seconds, where the response does not say when.
-    #[schemars(range(min = 0))]
-    pub backoff_factor: Option<f64>,
 }
 
 pub(super) fn yes() -> bool {

@@ -71,7 +71,8 @@ impl Transport for Wasi {
     fn send(&mut self, id: RequestId, request: Request) {
         match start(&request) {
             Ok(response) => {
-                let deadline = monotonic_clock::now().saturating_add(TOTAL_TIMEOUT);
+                let total = nanoseconds(request.timeouts.total, TOTAL_TIMEOUT);
+                let deadline = monotonic_clock::now().saturating_add(total);
                 let stage = Stage::Waiting { ready: response.subscribe(), response };
                 self.exchanges.push(Exchange { id, deadline, stage });
             }
@@ -134,6 +135,11 @@ impl Transport for Wasi {
     }
 }
 
+/// A timeout of the configuration, which is in milliseconds; else the usual one.
+fn nanoseconds(timeout: Option<u64>, usual: u64) -> u64 {
+    timeout.map_or(usual, |timeout| timeout.saturating_mul(SECOND / 1000))
+}
+
 /// Sends a request. The body of one that has none is never even taken, since a host may have closed it by then.
 fn start(request: &Request) -> Result<FutureIncomingResponse, Failure> {
     let invalid = |what: &str| Failure::Denied(format!("{what} cannot be sent"));
@@ -163,9 +169,10 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, Failure> {
     outgoing.set_path_with_query(Some(&path)).map_err(|()| invalid("the path"))?;
     let options = RequestOptions::new();
     // A runtime that has no such timeout says so; the total one holds everywhere.
-    let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let _ = options.set_first_byte_timeout(Some(SILENCE_TIMEOUT));
-    let _ = options.set_between_bytes_timeout(Some(SILENCE_TIMEOUT));
+    let timeouts = &request.timeouts;
+    let _ = options.set_connect_timeout(Some(nanoseconds(timeouts.connect, CONNECT_TIMEOUT)));
+    let _ = options.set_first_byte_timeout(Some(nanoseconds(timeouts.first_byte, SILENCE_TIMEOUT)));
+    let _ = options.set_between_bytes_timeout(Some(nanoseconds(timeouts.between_bytes, SILENCE_TIMEOUT)));
     let body = match &request.body {
         Some(bytes) => Some((outgoing.body().map_err(|()| invalid("the body"))?, bytes)),
         None => None,

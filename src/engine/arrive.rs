@@ -2,7 +2,10 @@
 
 use super::Reader;
 use super::chain::{Chain, Fetch, Next, Page};
+use super::pace;
 use super::transport::{Failure, Transport};
+use crate::action::Decision;
+use crate::config::model::Action;
 use crate::error::{Error, Kind, Result};
 use crate::paginate::Following;
 use crate::request::Response;
@@ -44,7 +47,7 @@ impl<T: Transport> Reader<T> {
     }
 
     /// Gives up pages and all that hangs under them. Their responses are dropped when they arrive.
-    fn abandon(&mut self, pages: VecDeque<Page>) {
+    pub(super) fn abandon(&mut self, pages: VecDeque<Page>) {
         for page in pages {
             if let Fetch::InFlight { id, .. } = page.fetch
                 && self.arrived.remove(&id).is_none()
@@ -68,24 +71,39 @@ impl<T: Transport> Reader<T> {
         let give_up = |reader: &Self, chain: &Chain, error: Error| {
             Fetch::Failed(Box::new(reader.failed(chain, nth, Error { attempts: Some(attempt), ..error })))
         };
+        let decided = match &outcome {
+            Ok(response) => self.decide(chain.resource, response).map_err(|error| {
+                let status = Some(response.status);
+                give_up(self, chain, Error { status, ..error })
+            })?,
+            Err(_) => None,
+        };
+        let action = decided.as_ref().map(|decided| decided.action);
         if let Ok(response) = &outcome
-            && let Some(page) = chain.pages.get_mut(nth)
-            && self.renews_token(chain.resource, &mut page.signed, response.status)
+            && self.is_renewed(chain, nth, response, action)
         {
             // Not the page's fault, so it is no attempt.
             let reason = "the API refused the token".to_owned();
             return Err(Fetch::Due { attempts: attempt.saturating_sub(1), not_before: 0, reason });
         }
+        let ends = action == Some(Action::End);
         let (kind, message, response) = match outcome {
-            Ok(response) if (200..300).contains(&response.status) => {
+            Ok(response) if (200..300).contains(&response.status) && (action.is_none() || ends) => {
                 let status = Some(response.status);
                 let format = self.plan.resources.get(chain.resource).and_then(|resource| resource.format.as_ref());
                 return response::read(&response, format)
-                    .and_then(|body| self.receive(chain, nth, &response, body))
+                    .and_then(|body| self.receive(chain, nth, &response, body, ends))
                     .map_err(|error| give_up(self, chain, Error { status, ..error }));
             }
+            Ok(_) if ends || action == Some(Action::Ignore) => {
+                if let Some(page) = chain.pages.get_mut(nth) {
+                    page.fetch = Fetch::Ready { records: Vec::new(), size: 0 };
+                }
+                return Ok(None);
+            }
             Ok(response) => {
-                let message = format!("the API answered with status {}", response.status);
+                let own = decided.as_ref().and_then(|decided| decided.message.clone());
+                let message = own.unwrap_or_else(|| said(response.status));
                 (kind_of(response.status), message, Some(response))
             }
             Err(Failure::Denied(why)) => (Kind::Permission, format!("the host denied the request: {why}"), None),
@@ -93,23 +111,74 @@ impl<T: Transport> Reader<T> {
             Err(Failure::Network(why)) => (Kind::Transient, format!("the request failed: {why}"), None),
         };
         let now = self.transport.now();
-        let verdict = match (self.plan.resources.get(chain.resource), &response) {
-            (Some(resource), Some(answer)) if resource.retry.covers(answer.status) => {
-                resource.retry.after(attempt, response.as_ref(), now)
-            }
-            (Some(resource), None) if kind == Kind::Transient => resource.retry.after(attempt, None, now),
-            _ => Verdict::GiveUp(None),
-        };
+        let is_passing = response.is_none() && kind == Kind::Transient;
+        let verdict = self.verdict(chain.resource, action, attempt, response.as_ref(), is_passing);
         Err(match verdict {
             Verdict::After(wait) => {
                 Fetch::Due { attempts: attempt, not_before: now.saturating_add(wait), reason: message }
             }
             Verdict::GiveUp(retry_after) => {
                 let status = response.map(|response| response.status);
-                give_up(self, chain, Error { status, retry_after, ..Error::new(kind, message) })
+                let kind = if action == Some(Action::RefreshAuth) { Kind::Auth } else { kind };
+                let pointer = decided.map(|decided| decided.pointer);
+                give_up(self, chain, Error { status, retry_after, pointer, ..Error::new(kind, message) })
             }
         })
     }
+}
+
+impl<T: Transport> Reader<T> {
+    /// What the configuration has done about a response, if it says.
+    fn decide(&self, resource: usize, response: &Response) -> Result<Option<Decision>> {
+        let Some(resource) = self.plan.resources.get(resource) else { return Ok(None) };
+        Ok(resource.actions.decide(response)?.cloned())
+    }
+
+    /// What follows a failed attempt. `is_passing` tells of one without a response whether it may pass.
+    fn verdict(
+        &mut self,
+        resource: usize,
+        action: Option<Action>,
+        attempt: u32,
+        response: Option<&Response>,
+        is_passing: bool,
+    ) -> Verdict {
+        let now = self.transport.now();
+        let Some(resource) = self.plan.resources.get(resource) else { return Verdict::GiveUp(None) };
+        let is_tried_again = match (action, response) {
+            (Some(action), _) => action == Action::Retry,
+            (None, Some(response)) => resource.retry.covers(response.status),
+            (None, None) => is_passing,
+        };
+        if !is_tried_again {
+            return Verdict::GiveUp(None);
+        }
+        let chance = if resource.retry.jitter { self.transport.chance() } else { 1.0 };
+        let verdict = resource.retry.after(attempt, response, now, chance);
+        if let Verdict::After(wait) = verdict
+            && response.is_some_and(pace::is_refusal)
+        {
+            self.pace.hold(resource.quota, now.saturating_add(wait));
+        }
+        verdict
+    }
+
+    /// Whether the page is to be asked for again with another token.
+    fn is_renewed(&mut self, chain: &mut Chain, nth: usize, response: &Response, action: Option<Action>) -> bool {
+        let (Some(resource), Some(page)) = (self.plan.resources.get(chain.resource), chain.pages.get_mut(nth)) else {
+            return false;
+        };
+        // Where the host signs, it has tried another one after a 401 already.
+        let told = resource.token_told(response);
+        page.signed.with = told.unwrap_or(page.signed.with);
+        let is_refused = (response.status == 401 && told.is_none()) || action == Some(Action::RefreshAuth);
+        self.renews_token(chain.resource, &mut page.signed, is_refused)
+    }
+}
+
+fn said(status: u16) -> String {
+    let taken = if (200..300).contains(&status) { ", which `response_actions` takes for a failure" } else { "" };
+    format!("the API answered with status {status}{taken}")
 }
 
 fn kind_of(status: u16) -> Kind {

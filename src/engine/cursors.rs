@@ -43,6 +43,10 @@ pub struct Kept {
     /// Whether there were too many parents, so that one is kept for all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_one: bool,
+    /// The parents of which records were skipped, so that their cursors must not move in this run; an empty text for the one of
+    /// all chains.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    held: BTreeSet<String>,
 }
 
 /// The cursors of all resources, by name.
@@ -101,13 +105,22 @@ impl Cursors {
         if kept.path != rules.path {
             *kept = Kept { path: rules.path.clone(), ..Kept::default() };
         }
+        let key = kept.key(resource, context);
+        if kept.held.contains(&key) {
+            return Ok(());
+        }
         let mark = Mark { value: furthest.clone(), seen: BTreeSet::new() };
-        let moved = if resource.parent.is_some() && !kept.is_one && !resource.is_batched() {
-            let key = context.key(resource);
+        let moved = if !key.is_empty() {
             if kept.parents.contains_key(&key) || kept.parents.len() < rules.maximum_parents {
                 kept.parents.entry(key).or_insert(mark)
             } else {
                 self.warnings.push(kept.unite(resource, rules)?);
+                if !kept.held.is_empty() {
+                    // Of some parent not all was read, so the one of all stays as well: at nothing.
+                    kept.last = None;
+                    kept.held.insert(String::new());
+                    return Ok(());
+                }
                 kept.last.get_or_insert(mark)
             }
         } else {
@@ -136,6 +149,26 @@ impl Cursors {
             .is_none_or(|kept| kept.last.iter().chain(kept.parents.values()).all(is_reached))
     }
 
+    /// Puts the cursor of a chain back to where the run began, and keeps it there: not all of its records were read.
+    pub fn hold(&mut self, resource: &Resource, context: &Context) {
+        let Some(rules) = &resource.incremental else { return };
+        let kept = self.now.entry(resource.name.clone()).or_default();
+        if kept.path != rules.path {
+            *kept = Kept { path: rules.path.clone(), ..Kept::default() };
+        }
+        let key = kept.key(resource, context);
+        let start = self.starts.get(&resource.name).filter(|start| start.path == rules.path);
+        if key.is_empty() {
+            kept.last = start.and_then(|start| start.last.clone());
+        } else {
+            match start.and_then(|start| start.parents.get(&key)) {
+                Some(start) => kept.parents.insert(key.clone(), start.clone()),
+                None => kept.parents.remove(&key),
+            };
+        }
+        kept.held.insert(key);
+    }
+
     /// The cursors as they were when the run began, of those resources whose cursors have moved.
     pub fn before(&self) -> BTreeMap<String, Before> {
         let none = Kept::default();
@@ -157,6 +190,7 @@ impl Cursors {
             let start = starts.entry(name).or_default();
             let Before { path, last, parents, is_one } = before;
             (start.path, start.last, start.is_one) = (path, last, is_one);
+            start.held.clear();
             for (key, mark) in parents {
                 match mark {
                     Some(mark) => start.parents.insert(key, mark),
@@ -170,6 +204,7 @@ impl Cursors {
     /// The cursors that the next run begins with.
     pub fn for_the_next_run(&self) -> ByResource {
         let mut next = self.now.clone();
+        next.values_mut().for_each(|kept| kept.held.clear());
         next.retain(|_, kept| kept.last.is_some() || !kept.parents.is_empty() || kept.is_one);
         next
     }
@@ -199,6 +234,12 @@ impl Mark {
 }
 
 impl Kept {
+    /// The name of a chain's cursor: empty for the one of all chains.
+    fn key(&self, resource: &Resource, context: &Context) -> String {
+        let is_of_parent = resource.parent.is_some() && !self.is_one && !resource.is_batched();
+        if is_of_parent { context.key(resource) } else { String::new() }
+    }
+
     /// Makes one cursor of those of all parents, where the configuration permits it.
     fn unite(&mut self, resource: &Resource, rules: &Incremental) -> Result<Error> {
         let most = rules.maximum_parents;

@@ -69,6 +69,17 @@ impl<T: Transport> Reader<T> {
                         return Ok(Delivery::Full);
                     }
                 }
+                Fetch::Failed(error) if self.leaves_out(chain.resource, &error) => {
+                    if let Some(resource) = self.plan.resources.get(chain.resource) {
+                        self.skipped.add(&resource.name, &error);
+                        self.cursors.hold(resource, &chain.context);
+                    }
+                    let given_up = std::mem::take(&mut chain.pages);
+                    self.abandon(given_up);
+                    chain.next = Next::End;
+                    self.moved = true;
+                    return Ok(Delivery::Complete);
+                }
                 Fetch::Failed(error) => {
                     page.fetch = Fetch::Failed(error.clone());
                     return Ok(Delivery::Failed(error));

@@ -1,8 +1,10 @@
 //! Fetching: sends what is due, in the order of delivery.
 
 use super::chain::{Chain, Fetch, Next, Page};
+use super::skipped::is_of_one_chain;
 use super::transport::Transport;
 use super::{Reader, guard};
+use crate::config::model::OnError;
 use crate::error::Error;
 use crate::paginate::Following;
 use crate::request::{Method, redacted};
@@ -26,6 +28,7 @@ impl<T: Transport> Reader<T> {
     pub(super) fn poll(&mut self, until: Option<u64>) {
         for (id, outcome) in self.transport.poll(until) {
             self.in_flight = self.in_flight.saturating_sub(1);
+            self.pace.arrived(id, &outcome, self.transport.now());
             if self.abandoned.remove(&id) {
                 continue;
             }
@@ -38,6 +41,7 @@ impl<T: Transport> Reader<T> {
 
     /// Takes in what arrived and sends what is due, in the order of delivery, as far ahead as the window permits.
     pub(super) fn advance(&mut self) {
+        self.pace.look_again();
         let mut roots = std::mem::take(&mut self.roots);
         let mut ahead = Ahead { pages: self.window.max(1) * PAGES_PER_PLACE, bytes: KEPT_BYTES };
         let outcome = roots.iter_mut().try_for_each(|chain| self.advance_chain(chain, &mut ahead));
@@ -74,7 +78,9 @@ impl<T: Transport> Reader<T> {
         if paginator.is_between(&last.position) {
             return;
         }
-        if let Some(position) = paginator.after(&last.position) {
+        if let Some(position) = paginator.after(&last.position)
+            && self.pace.opens(chain.resource, (resource.quota, resource.room), false, self.transport.now())
+        {
             chain.pages.push_back(Page { is_guess: true, ..Page::due(position) });
             self.send_due(chain, chain.pages.len() - 1);
         }
@@ -118,6 +124,7 @@ impl<T: Transport> Reader<T> {
                 Fetch::Ready { size, .. } => ahead.bytes = ahead.bytes.saturating_sub(*size),
                 // Most likely as large as the last one; else all that is in flight would come on top of what is kept.
                 Fetch::InFlight { .. } => ahead.bytes = ahead.bytes.saturating_sub(self.last_size),
+                Fetch::Failed(error) if self.leaves_out(chain.resource, error) => return ControlFlow::Continue(()),
                 Fetch::Failed(_) => return ControlFlow::Break(()),
                 _ => {}
             }
@@ -157,7 +164,11 @@ impl<T: Transport> Reader<T> {
                 return;
             }
         }
-        if self.in_flight >= self.window || not_before > self.transport.now() {
+        let failed = attempts > 0;
+        let now = self.transport.now();
+        let Some(resource) = self.plan.resources.get(chain.resource) else { return };
+        let limits = (resource.quota, resource.room);
+        if self.in_flight >= self.window || not_before > now || !self.pace.opens(chain.resource, limits, failed, now) {
             return;
         }
         let token = match self.token_for(chain.resource) {
@@ -171,12 +182,17 @@ impl<T: Transport> Reader<T> {
         let Some(resource) = self.plan.resources.get(chain.resource) else { return };
         match resource.request(&chain.context, &page.position, chain.paginator.as_ref().map(|found| &found.paginator)) {
             Ok(mut request) => {
-                if let Some((with, placement)) = token {
-                    page.signed.with = with;
-                    resource.sign(&mut request, placement);
+                match token {
+                    Some((with, placement)) => {
+                        page.signed.with = with;
+                        resource.sign(&mut request, placement);
+                    }
+                    None if page.signed.again => resource.refuse_token(&mut request, page.signed.with),
+                    None => {}
                 }
                 self.last_id += 1;
                 self.in_flight += 1;
+                self.pace.sent(self.last_id, limits, now);
                 self.count(chain.resource, |counts| {
                     counts.requests += 1;
                     counts.retries += u64::from(attempts > 0);
@@ -186,6 +202,12 @@ impl<T: Transport> Reader<T> {
             }
             Err(error) => page.fetch = Fetch::Failed(Box::new(error)),
         }
+    }
+
+    /// Whether a failure ends its chain, and not the run.
+    pub(super) fn leaves_out(&self, resource: usize, error: &Error) -> bool {
+        let on_error = self.plan.resources.get(resource).map(|resource| resource.on_error);
+        on_error == Some(OnError::Continue) && is_of_one_chain(error)
     }
 
     /// An error of a page, with its resource and URL.

@@ -1,6 +1,6 @@
 //! Incremental loading over several runs against a simulated API whose data moves between them.
 
-use super::simulated::{Log, Simulated, ok};
+use super::simulated::{Log, Simulated, ok, status};
 use super::*;
 use crate::request::Request;
 use crate::shape::encode;
@@ -69,7 +69,10 @@ impl<'a> Run<'a> {
         };
         let log = Rc::<RefCell<Log>>::default();
         log.borrow_mut().now = self.now;
-        let answer = |request: &Request, _: u64| ok((self.answer)(request));
+        let answer = |request: &Request, _: u64| match (self.answer)(request) {
+            Value::Object(fields) if fields.contains_key("status") => status(500),
+            body => ok(body),
+        };
         let mut outcome = Outcome::default();
         let mut reader = match Reader::open(request, Simulated::new(log.clone(), self.seed, 20, answer)) {
             Ok(reader) => reader,
@@ -314,6 +317,51 @@ fn each_parent_has_a_cursor_of_its_own() {
     let second = Run::new(one, &|request| of_parents(3, &rows, request)).from(Some(&first.next));
     assert_eq!(second.queries()[1..], ["p=0&s=500", "p=1&s=500", "p=2&s=500"]);
     assert_eq!((second.ids(), second.warnings.len()), (vec![], 0));
+}
+
+#[test]
+fn a_chain_that_was_skipped_is_read_again_from_where_it_began() {
+    let config = |kind: Value| {
+        let mut config = children(&kind);
+        config["resources"][1]["on_error"] = json!("continue");
+        config["resources"][1]["endpoint"]["paginator"] = json!({"type": "page_number", "base_page": 0});
+        config["resources"][1]["endpoint"]["error_handler"] = json!({"max_retries": 0});
+        config
+    };
+    // The second page of the parent 1 fails in the first run.
+    let answer = |fails: bool| {
+        move |request: &Request| {
+            let page = asked(request, "page").map_or(0, |page| page.parse::<u64>().unwrap());
+            let parent = asked(request, "p").map(|parent| parent.parse::<u64>().unwrap());
+            match (parent, page) {
+                (None, _) => json!([{"id": 0}, {"id": 1}, {"id": 2}]),
+                (Some(1), 1) if fails => json!({"status": 500}),
+                (Some(_), 2..) => json!([]),
+                (Some(parent), page) => {
+                    let at = parent * 100 + page;
+                    let since: u64 = asked(request, "s").map_or(0, |since| since.parse().unwrap());
+                    let records: Vec<Value> = vec![json!({"id": at, "at": at})];
+                    json!(records.into_iter().filter(|_| at >= since).collect::<Vec<_>>())
+                }
+            }
+        }
+    };
+    for (kind, rest) in [
+        (json!({}), vec![100, 101]),
+        (json!({"maximum_parents": 1, "on_too_many_parents": "one_cursor"}), vec![0, 1, 100, 101, 200, 201]),
+    ] {
+        let broken = answer(true);
+        let whole = answer(false);
+        let first = Run::new(config(kind.clone()), &broken).from(None);
+        assert_eq!((&first.error, first.ids()), (&None, vec![0, 1, 100, 200, 201]));
+        assert!(first.warnings.iter().any(|warning| warning.status == Some(500)), "{:?}", first.warnings);
+        for (count, state) in &first.states {
+            let resumed = Run::new(config(kind.clone()), &broken).from(Some(state));
+            assert_eq!((resumed.ids(), &resumed.next), (first.ids()[*count..].to_vec(), &first.next));
+        }
+        let second = Run::new(config(kind), &whole).from(Some(&first.next));
+        assert_eq!(second.ids(), rest);
+    }
 }
 
 proptest! {

@@ -13,8 +13,10 @@ mod cursors;
 mod deliver;
 mod fetch;
 mod guard;
+mod pace;
 mod receive;
 mod seeds;
+mod skipped;
 mod state;
 mod tokens;
 pub mod transport;
@@ -30,6 +32,8 @@ use chain::{Chain, Fetch};
 pub use counts::Counts;
 use cursors::Cursors;
 use deliver::{Delivery, Room};
+use pace::Pace;
+use skipped::Skipped;
 use state::State;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokens::Held;
@@ -40,6 +44,9 @@ pub const LARGEST_WINDOW: u32 = 64;
 
 /// How long a batch that has rows waits for more of them, in milliseconds. Short beside what a commit costs.
 const LINGER: u64 = 100;
+
+/// A wait that is shorter, in milliseconds, is no matter of the host's: the reader sleeps through it.
+const SHORT: u64 = 500;
 
 /// How to read. See `open-request` in the WIT.
 #[allow(missing_docs)]
@@ -83,6 +90,9 @@ pub struct Reader<T> {
     cursors: Cursors,
     /// Tokens, where no host signs, in the order of the plan.
     tokens: Vec<Held>,
+    pace: Pace,
+    /// What was left out because its requests failed.
+    skipped: Skipped,
     shaper: Shaper,
     counts: Vec<Counts>,
     window: usize,
@@ -133,6 +143,7 @@ impl<T: Transport> Reader<T> {
         let is_fresh = |name: &str| full_refresh && plan.position(name).is_some_and(reads);
         let cursors = state.cursors(asked, &is_fresh);
         let roots = state.open(&plan, &cursors, &roots, &reads)?;
+        let pace = Pace::new(&plan.pacing);
         let counts = plan.resources.iter().map(|resource| Counts::new(&resource.name)).collect();
         let tokens = std::mem::take(&mut plan.tokens).into_iter().map(Held::new).collect();
         Ok(Self {
@@ -141,6 +152,8 @@ impl<T: Transport> Reader<T> {
             roots,
             cursors,
             tokens,
+            pace,
+            skipped: state.skipped,
             shaper: Shaper::new(request.load_id, schema),
             counts,
             window: request.window.clamp(1, LARGEST_WINDOW) as usize,
@@ -188,21 +201,21 @@ impl<T: Transport> Reader<T> {
             let now = self.transport.now();
             let due = self.earliest_due(now);
             let mut until = due.as_ref().map(|(until, _, _)| *until);
+            let is_idle = self.in_flight == 0 && until.is_none_or(|until| until > now.saturating_add(SHORT));
             if room.taken > 0 {
                 let flush_at = *flush_at.get_or_insert(now.saturating_add(self.linger));
-                if now >= flush_at || self.in_flight == 0 {
+                if now >= flush_at || is_idle {
                     return self.batch();
                 }
                 until = Some(until.map_or(flush_at, |until| until.min(flush_at)));
             }
-            if self.in_flight > 0 {
-                self.poll(until);
-            } else {
+            if is_idle {
                 let Some((until, resource, reason)) = due else {
                     return Err(Error::new(Kind::Internal, "nothing is in flight and nothing is due"));
                 };
                 return self.wait(until, resource, reason);
             }
+            self.poll(until);
         }
     }
 
@@ -221,7 +234,7 @@ impl<T: Transport> Reader<T> {
         }
         let mut found = None;
         self.roots.iter().for_each(|chain| visit(chain, now, &mut found));
-        for (until, resource, reason) in self.tokens.iter().filter_map(Held::due) {
+        for (until, resource, reason) in self.tokens.iter().filter_map(Held::due).chain(self.pace.held()) {
             if until > now && found.as_ref().is_none_or(|(other, _, _)| until < *other) {
                 found = Some((until, resource, reason));
             }
@@ -245,17 +258,24 @@ impl<T: Transport> Reader<T> {
 
     fn batch(&mut self) -> Result<Step> {
         let (tables, schema) = self.shaper.take()?;
-        let state = State::of(&self.plan, &self.roots, &self.cursors).to_text()?;
+        let state = self.state().to_text()?;
         Ok(Step::Batch { tables, state, schema, counts: self.counts() })
     }
 
+    fn state(&self) -> State {
+        let mut state = State::of(&self.plan, &self.roots, &self.cursors);
+        state.skipped = self.skipped.clone();
+        state
+    }
+
     fn wait(&self, until: u64, resource: String, reason: String) -> Result<Step> {
-        let state = State::of(&self.plan, &self.roots, &self.cursors).to_text()?;
+        let state = self.state().to_text()?;
         Ok(Step::Wait { until, resource, reason, state, counts: self.counts() })
     }
 
     fn done(&self) -> Result<Step> {
         let mut warnings = [self.warnings.as_slice(), &self.cursors.warnings].concat();
+        warnings.extend(self.skipped.warnings());
         for (index, (resource, counts)) in self.plan.resources.iter().zip(&self.counts).enumerate() {
             // Some parents may have nothing there.
             let is_told = resource.parent.is_none() || !counts.matched;
@@ -349,7 +369,11 @@ mod chain_properties;
 #[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
+mod failure_tests;
+#[cfg(test)]
 mod incremental_tests;
+#[cfg(test)]
+mod pace_tests;
 #[cfg(test)]
 mod parent_tests;
 #[cfg(test)]

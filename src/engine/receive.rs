@@ -23,15 +23,16 @@ struct Followed {
 }
 
 impl<T: Transport> Reader<T> {
-    /// Takes the records out of a response. Tells what follows the page.
+    /// Takes the records out of a response. Tells what follows the page: nothing, where it `ends` the chain.
     pub(super) fn receive(
         &mut self,
         chain: &mut Chain,
         nth: usize,
         response: &Response,
         mut body: Value,
+        ends: bool,
     ) -> Result<Option<Following>> {
-        let Some(followed) = self.follow(chain, nth, response, &body)? else { return Ok(None) };
+        let Some(followed) = self.follow(chain, nth, response, &body, ends)? else { return Ok(None) };
         let Followed { mut following, is_repeated, is_capped } = followed;
         let index = chain.resource;
         let (Some(resource), Some(page)) = (self.plan.resources.get(index), chain.pages.get_mut(nth)) else {
@@ -135,7 +136,14 @@ impl<T: Transport> Reader<T> {
     }
 
     /// What follows a page. Finds the path to the records and the paginator where the configuration has none.
-    fn follow(&self, chain: &mut Chain, nth: usize, response: &Response, body: &Value) -> Result<Option<Followed>> {
+    fn follow(
+        &self,
+        chain: &mut Chain,
+        nth: usize,
+        response: &Response,
+        body: &Value,
+        ends: bool,
+    ) -> Result<Option<Followed>> {
         let before = match nth.checked_sub(1) {
             Some(before) => chain.pages.get(before).and_then(|page| page.digest),
             None => chain.before,
@@ -175,7 +183,8 @@ impl<T: Transport> Reader<T> {
         let Some(paginator) = resource.paginator.as_ref().or(detected.map(|detected| &detected.paginator)) else {
             return Ok(None);
         };
-        let mut following = paginator.next(&page.position, &view)?.map(|following| Following {
+        let next = if ends { None } else { paginator.next(&page.position, &view)? };
+        let mut following = next.map(|following| Following {
             position: resource.without_credential(following.position),
             last: following.last,
         });

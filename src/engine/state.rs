@@ -6,6 +6,7 @@
 
 use super::chain::{Chain, Fetch, Next, Page};
 use super::cursors::{Before, ByResource, Cursors};
+use super::skipped::Skipped;
 use crate::error::{Error, Kind, Result};
 use crate::incremental::Asked;
 use crate::paginate::{Detected, Found, Position};
@@ -38,6 +39,9 @@ pub struct State {
     /// Those that have moved, as they were when the run began.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     before: BTreeMap<String, Before>,
+    /// What was left out because its requests failed.
+    #[serde(default, skip_serializing_if = "Skipped::is_empty")]
+    pub skipped: Skipped,
 }
 
 /// Where a chain stands.
@@ -105,12 +109,28 @@ impl State {
         // Nothing else reads a run's beginning.
         let run = plan.resources.iter().any(|resource| resource.incremental.is_some()).then(|| cursors.asked.clone());
         let finished = at.is_none();
-        Self { version: VERSION, finished, at, run, cursors: cursors.now.clone(), before: cursors.before() }
+        Self {
+            version: VERSION,
+            finished,
+            at,
+            run,
+            cursors: cursors.now.clone(),
+            before: cursors.before(),
+            skipped: Skipped::default(),
+        }
     }
 
     /// The state for the next run.
     pub fn between_runs(cursors: ByResource) -> Self {
-        Self { version: VERSION, at: None, finished: false, run: None, cursors, before: BTreeMap::new() }
+        Self {
+            version: VERSION,
+            at: None,
+            finished: false,
+            run: None,
+            cursors,
+            before: BTreeMap::new(),
+            skipped: Skipped::default(),
+        }
     }
 
     /// The text form.

@@ -259,3 +259,85 @@ fn a_wrong_token_source_is_told_at_its_place() {
     let found: Vec<_> = errors.iter().map(|error| error.pointer.as_deref().unwrap()).collect();
     assert_eq!(found, ["/client/auth/access_token_url", "/resources/1/endpoint/auth"]);
 }
+
+/// An API that says in a response of 200 that the token has ended.
+fn says_no_within(api: &Api, taken_from: u64) -> impl Fn(&Request) -> Result<Response, Failure> + '_ {
+    move |request| {
+        let token = request.headers.iter().find(|(name, _)| name == "authorization").map(|(_, value)| value.clone());
+        let number: Option<u64> = token.and_then(|token| token.strip_prefix("Bearer t")?.parse().ok());
+        match number {
+            Some(number) if number < taken_from => ok(json!({"error": "token expired"})),
+            _ => api.answer(request),
+        }
+    }
+}
+
+#[test]
+fn a_response_may_be_singled_out_as_a_refusal_of_the_token() {
+    for (taken_from, expected) in [(2, Ok(6)), (9, Err(Kind::Auth))] {
+        let mut config = config(oauth(json!({})));
+        config["client"]["response_actions"] =
+            json!([{"path": "error", "action": "refresh_auth", "message": "no token is taken"}]);
+        let config = config.to_string();
+        let api = Api::default();
+        let source = Source { config: &config, params: "{}", bindings: "{}" };
+        let load_id = String::new();
+        let request = OpenRequest {
+            source,
+            resources: &[],
+            state: None,
+            schema: None,
+            window: 4,
+            load_id,
+            extent: Extent::default(),
+        };
+        let answer = says_no_within(&api, taken_from);
+        let mut reader =
+            Reader::open(request, Simulated::new(api.log.clone(), 0, 20, |request, _| answer(request))).unwrap();
+        let mut rows = 0;
+        let outcome = loop {
+            match reader.next(1, 1 << 20) {
+                Ok(Step::Batch { tables, .. }) => rows += tables[0].rows.num_rows(),
+                Ok(Step::Wait { until, .. }) => api.log.borrow_mut().now = until,
+                Ok(Step::Done { .. }) => break Ok(rows),
+                Err(error) => break Err(error.kind),
+            }
+        };
+        assert_eq!(outcome, expected);
+        assert_eq!(api.requests("/token"), 2);
+    }
+}
+
+#[test]
+fn a_host_that_signs_is_told_which_token_is_refused() {
+    let mut config = config(json!({"type": "brokered", "credential": "/client/auth"}));
+    config["client"]["response_actions"] = json!([{"status_code": 403, "action": "refresh_auth"}]);
+    config["resources"] = json!(["a"]);
+    for (good, expected) in [("/client/auth 1", None), ("never", Some(Kind::Auth))] {
+        let log = Rc::<RefCell<Log>>::default();
+        let named = RefCell::new(Vec::new());
+        let answer = |request: &Request| {
+            let header = request.headers.iter().find(|(name, _)| name == "spile-credential").unwrap().1.clone();
+            named.borrow_mut().push(header.clone());
+            let headers = vec![("spile-credential".to_owned(), named.borrow().len().to_string())];
+            let status = if header == good { 200 } else { 403 };
+            Ok(Response { status, headers, body: b"[]".to_vec() })
+        };
+        let config = config.to_string();
+        let source = Source { config: &config, params: "{}", bindings: "{}" };
+        let load_id = String::new();
+        let request = OpenRequest {
+            source,
+            resources: &[],
+            state: None,
+            schema: None,
+            window: 4,
+            load_id,
+            extent: Extent::default(),
+        };
+        let mut reader = Reader::open(request, Simulated::new(log, 0, 20, |request, _| answer(request))).unwrap();
+        assert_eq!(reader.next(1, 1 << 20).err().map(|error| error.kind), expected);
+        drop(reader);
+        assert_eq!(named.into_inner(), ["/client/auth", "/client/auth 1"]);
+    }
+}

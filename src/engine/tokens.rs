@@ -111,14 +111,19 @@ impl<T: Transport> Reader<T> {
         Ok(None)
     }
 
-    /// Takes in the status of a response to a request that was signed with a token. Tells whether it is to be sent again with
-    /// another one: once, where the API refused the token, unless that one was already asked for after a refusal.
-    pub(super) fn renews_token(&mut self, resource: usize, signed: &mut Signed, status: u16) -> bool {
+    /// Takes in whether the API refused the credential of a request. Tells whether the request is to be sent again with another
+    /// token: once, unless the refused one was already asked for after a refusal. Where the host signs, it is told to.
+    pub(super) fn renews_token(&mut self, resource: usize, signed: &mut Signed, is_refused: bool) -> bool {
         let token = self.plan.resources.get(resource).and_then(|resource| resource.token);
-        let Some(held) = token.and_then(|index| self.tokens.get_mut(index)) else { return false };
+        let Some(held) = token.and_then(|index| self.tokens.get_mut(index)) else {
+            // The host has a token that it can refresh where it has told its number.
+            let renews = is_refused && signed.with > 0 && !signed.again;
+            signed.again |= renews;
+            return renews;
+        };
         // Not where the next one is on its way.
         let is_current = signed.with == held.count && matches!(held.state, State::Here(_));
-        if status != 401 {
+        if !is_refused {
             held.doubted &= !is_current;
             return false;
         }

@@ -29,4 +29,10 @@ pub trait Transport {
 
     /// Random bytes.
     fn random(&mut self, count: usize) -> Vec<u8>;
+
+    /// A random number from 0 to 1.
+    fn chance(&mut self) -> f64 {
+        let bytes = self.random(4);
+        bytes.iter().fold(0.0, |number, byte| (number + f64::from(*byte)) / 256.0)
+    }
 }

@@ -5,18 +5,21 @@ mod body;
 mod context;
 mod describe;
 pub(crate) mod document;
+pub mod pacing;
 mod parents;
 #[cfg(test)]
 mod rendering_tests;
 mod request;
 pub mod template;
 
+use crate::action::Actions;
 use crate::auth::{Auth, TokenSource};
-use crate::config::model::{self, Method, OnMissing, SeedValues, WriteDisposition};
+use crate::config::model::{self, Method, OnError, OnMissing, SeedValues, WriteDisposition};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::incremental::Incremental;
 use crate::paginate::Paginator;
+use crate::request::Timeouts;
 use crate::response::Format;
 use crate::retry::Retry;
 use crate::select::Selector;
@@ -25,6 +28,7 @@ use crate::steps::Steps;
 pub use bind::scalar;
 pub use context::{Context, Contexts};
 pub use describe::{Description, ResourceDescription, Slot};
+use pacing::Pacing;
 use serde_json::{Map, Value};
 use template::{Field, Part};
 
@@ -47,6 +51,8 @@ pub struct Plan {
     pub resources: Vec<Resource>,
     /// Where tokens are obtained from, one source for each `auth` object.
     pub tokens: Vec<TokenPlan>,
+    /// What limits the pace of requests.
+    pub pacing: Pacing,
     /// Things that work but are better said otherwise.
     pub warnings: Vec<Error>,
 }
@@ -115,6 +121,16 @@ pub struct Resource {
     pub steps: Steps,
     /// Which failures are tried again.
     pub retry: Retry,
+    /// What is done about responses that are special.
+    pub actions: Actions,
+    /// What becomes of the run when a chain fails for good.
+    pub on_error: OnError,
+    /// How long a request may take.
+    timeouts: Timeouts,
+    /// Its limit on the rate of requests, as an index into the pacing.
+    pub quota: usize,
+    /// Its limit on how many requests are in flight, as an index into the pacing.
+    pub room: usize,
     /// The most pages that one chain may have.
     pub maximum_pages: u64,
     /// Its records, where no one is asked for them.
@@ -160,6 +176,7 @@ impl Plan {
     fn of(config: Config, given: &bind::Given) -> Result<Self, Vec<Error>> {
         let mut defects = Vec::new();
         let warnings = config.warnings;
+        let limits: Vec<_> = config.resources.iter().map(|resource| resource.endpoint.limits()).collect();
         let mut resources = Vec::new();
         for (index, resource) in config.resources.into_iter().enumerate() {
             let (pointer, name) = (format!("/resources/{index}"), resource.name.clone());
@@ -169,12 +186,18 @@ impl Plan {
             }
         }
         let tokens = tokens(&mut resources, &config.client.base_url, &mut defects);
-        if defects.is_empty()
-            && let Err(error) = parents::find(&mut resources)
-        {
-            defects.push(error);
+        let mut pacing = Pacing::default();
+        if defects.is_empty() {
+            let paced = Pacing::new(&config.client, &limits, &mut resources);
+            match paced.and_then(|paced| parents::find(&mut resources).map(|()| paced)) {
+                Ok(paced) => pacing = paced,
+                Err(error) => defects.push(error),
+            }
         }
-        if defects.is_empty() { Ok(Self { resources, tokens, warnings }) } else { Err(defects) }
+        if defects.is_empty() {
+            defects.extend(resources.iter().filter_map(Resource::skips_nothing));
+        }
+        if defects.is_empty() { Ok(Self { resources, tokens, pacing, warnings }) } else { Err(defects) }
     }
 
     /// The index of a resource.
@@ -223,6 +246,13 @@ impl Resource {
         let selector = endpoint.data_selector.as_deref().or(is_entity.then_some("$"));
         let format = endpoint.response_format.as_ref();
         let table = config.table_name.as_deref().unwrap_or(&config.name);
+        // Of the endpoint or of the client, whichever is nearer, as a whole.
+        let (actions, place) =
+            nearest("response_actions", &endpoint.response_actions, &client.response_actions, &pointer);
+        let actions = Actions::new(actions.as_deref().unwrap_or_default(), &place)?;
+        let (retry, place) = nearest("error_handler", &endpoint.error_handler, &client.error_handler, &pointer);
+        let retry = retry.as_ref().map(|retry| Retry::new(retry, &place)).transpose()?.unwrap_or_default();
+        let (timeouts, _) = nearest("timeouts", &endpoint.timeouts, &client.timeouts, &pointer);
         Self {
             name: config.name.clone(),
             table: crate::shape::naming::identifier(table),
@@ -253,7 +283,12 @@ impl Resource {
                 .map(|rules| Incremental::new(rules, &at("incremental")))
                 .transpose()?,
             steps: Steps::new(&config.processing_steps, &format!("{pointer}/processing_steps"))?,
-            retry: Retry::new(endpoint.error_handler.as_ref()),
+            retry,
+            actions,
+            on_error: config.on_error,
+            timeouts: Timeouts::new(*timeouts),
+            quota: 0,
+            room: 0,
             maximum_pages: endpoint.maximum_pages.unwrap_or(LONGEST_CHAIN),
             on_missing: endpoint.on_missing,
             batch: endpoint.parents_per_request.map(|size| context::Batch {
@@ -287,6 +322,18 @@ impl Resource {
         }
     }
 
+    /// The error of a resource that is to go on without some of its chains and has one chain only.
+    fn skips_nothing(&self) -> Option<Error> {
+        let message =
+            "`on_error: continue` leaves out the requests for one parent's record, and this resource has no parent";
+        let is_wrong = self.on_error == OnError::Continue && self.parent.is_none();
+        is_wrong.then(|| {
+            Error::config(format!("{}/on_error", self.pointer), message).of(&self.name).advice(
+                "write it into the resources that depend on another one; where `resource_defaults` has it, write `on_error: fail` here",
+            )
+        })
+    }
+
     /// Where it uses a field of a parent's record.
     fn place_of(&self, field: &Field) -> String {
         let is_it = |part: &Part| matches!(part, Part::Field(other) if other == field);
@@ -315,6 +362,19 @@ impl Resource {
             Part::Field(field) => Some(field),
             _ => None,
         })
+    }
+}
+
+/// What an endpoint says, or else the client, and its place.
+fn nearest<'c, T>(
+    key: &str,
+    own: &'c Option<Option<T>>,
+    of_client: &'c Option<T>,
+    pointer: &str,
+) -> (&'c Option<T>, String) {
+    match own {
+        Some(own) => (own, format!("{pointer}/endpoint/{key}")),
+        None => (of_client, format!("/client/{key}")),
     }
 }
 

@@ -5,11 +5,11 @@ use super::body::{Body, Fields};
 use super::document::{self, Document};
 use super::template::{Field, Part};
 use super::{Context, Resource};
-use crate::auth::{Auth, Placement};
+use crate::auth::{Auth, CREDENTIAL_HEADER, Placement};
 use crate::config::model::OnMissing;
 use crate::error::{Error, Kind, Result};
 use crate::paginate::{Paginator, Place, Position, Setting};
-use crate::request::{Request, USER_AGENT, encode_separator, names_credential, origin};
+use crate::request::{Request, Response, USER_AGENT, encode_separator, names_credential, origin};
 use crate::slot;
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
@@ -95,7 +95,7 @@ impl Resource {
             }
         }
         let body = body.map(|(_, text)| text.into_bytes());
-        let mut request = Request { method: self.method, url, headers, body };
+        let mut request = Request { method: self.method, url, headers, body, timeouts: self.timeouts };
         if let Some(placement) = self.placement()? {
             self.sign(&mut request, placement);
         }
@@ -106,6 +106,20 @@ impl Resource {
     pub fn sign(&self, request: &mut Request, placement: Placement) {
         if self.origin() == origin(&request.url) {
             placement.put(request);
+        }
+    }
+
+    /// The number of the token that the host signed a request with, where it tells that.
+    pub fn token_told(&self, response: &Response) -> Option<u64> {
+        let is_brokered = matches!(self.auth, Some(Auth::Brokered { .. }));
+        response.header(CREDENTIAL_HEADER).filter(|_| is_brokered)?.parse().ok()
+    }
+
+    /// Asks the host to sign a request with another token than this one.
+    pub fn refuse_token(&self, request: &mut Request, token: u64) {
+        let named = request.headers.iter_mut().find(|(name, _)| name == CREDENTIAL_HEADER);
+        if let Some((_, credential)) = named {
+            credential.push_str(&format!(" {token}"));
         }
     }
 

@@ -4,6 +4,7 @@
 //! source: {…}           # as both engines get it; `$api` stands for the base URL of the API, `$other` for its other origin
 //! api: {…}              # see `mock_api::scripted`
 //! params: {name: …}      # what only Spile is given, as a pipeline file gives it
+//! attempts: 3           # how often a request is made at most that fails in a way that may pass; both engines wait for nothing
 //! secrets: {key: text}  # values of `{secret: key}`; dlt is given the text in its place
 //! difference:           # absent where the two must do the same
 //!   why: …              # the first column of the list of differences
@@ -25,6 +26,7 @@ pub struct Case {
     /// Read anew for each server.
     pub api: Value,
     pub params: Map<String, Value>,
+    pub attempts: Option<u32>,
     pub secrets: BTreeMap<String, String>,
     pub difference: Option<Difference>,
 }
@@ -36,6 +38,7 @@ struct File {
     api: Value,
     #[serde(default)]
     params: Map<String, Value>,
+    attempts: Option<u32>,
     #[serde(default)]
     secrets: BTreeMap<String, String>,
     difference: Option<Difference>,
@@ -78,7 +81,8 @@ impl Case {
         let document = Document::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file: File =
             serde_json::from_value(document.value).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let File { source, api, params, secrets, difference } = file;
-        Self { name: path.file_stem().unwrap().to_str().unwrap().to_owned(), source, api, params, secrets, difference }
+        let File { source, api, params, attempts, secrets, difference } = file;
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        Self { name, source, api, params, attempts, secrets, difference }
     }
 }

@@ -22,7 +22,11 @@ pub struct Outcome {
 /// Runs the case through `spile` with so many requests at once.
 pub fn spile(case: &Case, window: u32) -> Outcome {
     let (api, folder) = setting(case);
-    let source = placed(&case.source, api.base_url());
+    let mut source = placed(&case.source, api.base_url());
+    if let (Some(attempts), Value::Object(client)) = (case.attempts, &mut source["client"]) {
+        // What dlt is given by its environment.
+        client.insert("error_handler".to_owned(), json!({"max_retries": attempts - 1, "backoff_factor": 0}));
+    }
     let file = folder.path().join("case.json");
     fs::write(&file, json!({"name": "case", "source": source, "params": case.params}).to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_spile"));
@@ -75,7 +79,12 @@ impl Dlt {
     pub fn run(&mut self, case: &Case) -> Outcome {
         let (api, folder) = setting(case);
         let source = revealed(&placed(&case.source, api.base_url()), &case.secrets);
-        writeln!(self.tasks, "{}", json!({"source": source, "folder": folder.path()})).unwrap();
+        writeln!(
+            self.tasks,
+            "{}",
+            json!({"source": source, "folder": folder.path(), "attempts": case.attempts.unwrap_or(1)})
+        )
+        .unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
         let answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| {

@@ -31,15 +31,18 @@ fn every_seventh_request_refused_gives_the_same_tables() {
 
 #[test]
 fn waits_are_shown_and_counted() {
-    // Each request is refused once: the very first one leaves nothing to do but to wait.
-    let setting = Setting::new(Options { apps: 2, inputs: 30, too_many_every: 1, ..Options::default() });
-    let file = setting.impatient();
-    // With a window of one, nothing is asked for on a chance, so every refusal is followed by a repetition.
-    let outcome = setting.run_bound(file).with(["--window", "1"]).succeeds().says(&["applications waits"]);
+    // With a window of one, nothing is asked for on a chance: a refusal leaves nothing to do but to wait, and is followed by a repetition.
+    let retry_after = Some(RetryAfter::Seconds(1));
+    let setting = Setting::new(Options { apps: 1, too_many_every: 5, retry_after, ..Options::default() });
+    let outcome = setting.run(SHIPPED).with(["--window", "1"]).succeeds().says(&[" waits 1.0 s: ", "status 429"]);
     setting.tables().assert_equal(&Tables::of_api(&setting.api));
-    let summary = outcome.summary();
-    assert!(summary.of_resource("applications", "waits") > 0);
-    assert_eq!(summary.of_all("retries") * 2, setting.api.stats().total);
+    let (summary, stats) = (outcome.summary(), setting.api.stats());
+    let refused = stats.by_status[&429];
+    assert!(refused > 1);
+    assert_eq!((summary.of_all("waits"), summary.of_all("retries")), (refused, refused));
+    // One wait is no longer than the API asks for.
+    let waited = summary.of_all("waited_ms");
+    assert!(waited > refused * 500 && waited <= refused * 1000, "{waited} ms");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod demo;
 mod errors;
 mod faults;
 mod memory;
+mod pace;
 mod program;
 mod setting;
 mod shaping;

@@ -20,6 +20,8 @@ pub(super) struct CappedBody {
     inner: Option<Inner>,
     size: u64,
     run: Arc<Run>,
+    /// The longest time between two pieces.
+    pause: Duration,
     deadline: Instant,
 }
 
@@ -32,8 +34,14 @@ struct Inner {
 }
 
 impl CappedBody {
-    pub fn new(body: reqwest::Body, run: Arc<Run>, deadline: Instant, permit: OwnedSemaphorePermit) -> Self {
-        Self { inner: Some(Inner { body, timer: None, _permit: permit }), size: 0, run, deadline }
+    pub fn new(
+        body: reqwest::Body,
+        run: Arc<Run>,
+        pause: Duration,
+        deadline: Instant,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { inner: Some(Inner { body, timer: None, _permit: permit }), size: 0, run, pause, deadline }
     }
 
     /// Counts a piece against the limits.
@@ -89,7 +97,7 @@ impl Body for CappedBody {
     type Error = Code;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Code>>> {
-        let (pause, deadline) = (self.run.limits.between_bytes_timeout, self.deadline);
+        let (pause, deadline) = (self.pause, self.deadline);
         let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
         let piece = match ready!(inner.poll_piece(cx, pause, deadline)) {
             None => {

@@ -10,9 +10,16 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tower_layer::Layer;
+use tower_service::Service;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// How long an idle connection is kept. Shorter than the 60 s after which common servers and load balancers close theirs.
 const IDLE: Duration = Duration::from_secs(50);
@@ -55,6 +62,7 @@ impl Client {
                 .referer(false)
                 .user_agent(concat!("spile/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(limits.connect_timeout)
+                .connector_layer(ConnectTimeout)
                 .pool_idle_timeout(IDLE)
                 .tcp_nodelay(true)
                 .http1_max_headers(MAX_HEADERS)
@@ -66,9 +74,58 @@ impl Client {
         Ok(Self { public: build(false)?, private: build(true)? })
     }
 
-    /// The client for an origin: whether it may have a private address.
-    pub(super) fn of(&self, private: bool) -> &reqwest::Client {
-        if private { &self.private } else { &self.public }
+    /// Sends a request to an origin that may have a private address or not. A connection for it is made within `connect`.
+    pub(super) async fn send(
+        &self,
+        private: bool,
+        connect: Duration,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        let client = if private { &self.private } else { &self.public };
+        CONNECT.scope(connect, client.execute(request)).await
+    }
+}
+
+tokio::task_local! {
+    /// How long the request that is being sent gives its connection. The client has one such time for all requests, but makes a
+    /// connection in the task of the request that wants it.
+    static CONNECT: Duration;
+}
+
+/// Gives up a connection that takes longer than its request permits.
+#[derive(Clone)]
+struct ConnectTimeout;
+
+#[derive(Clone)]
+struct TimedConnector<S>(S);
+
+impl<S> Layer<S> for ConnectTimeout {
+    type Service = TimedConnector<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TimedConnector(inner)
+    }
+}
+
+impl<S, R> Service<R> for TimedConnector<S>
+where
+    S: Service<R, Error = BoxError, Future: Send + 'static>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let connecting = self.0.call(request);
+        let Ok(limit) = CONNECT.try_with(|limit| *limit) else { return Box::pin(connecting) };
+        Box::pin(async move {
+            let late = |_| BoxError::from(io::Error::from(io::ErrorKind::TimedOut));
+            tokio::time::timeout(limit, connecting).await.map_err(late)?
+        })
     }
 }
 

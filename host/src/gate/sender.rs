@@ -135,7 +135,7 @@ impl Run {
         }
         let permit = self.spend()?;
         headers::remove_owned(&mut parts.headers);
-        let credential = self.credential(&origin, &mut parts.headers)?;
+        let (credential, doubted) = self.credential(&origin, &mut parts.headers)?;
         let unsendable = |error| Failure::denied(Code::HttpRequestDenied, error);
         if let Some(credential) = credential {
             credential.put(&mut parts.headers, &mut query).map_err(unsendable)?;
@@ -152,7 +152,12 @@ impl Run {
         let body = slots.fill_body(&origin, &parts.headers, body).map_err(unfilled)?;
         let client = self.client.as_ref().ok_or_else(|| Failure::origin_not_allowed(&origin))?;
         let first_byte = shorter(options.first_byte_timeout, self.limits.first_byte_timeout);
+        let between_bytes = shorter(options.between_bytes_timeout, self.limits.between_bytes_timeout);
+        let connect = shorter(options.connect_timeout, self.limits.connect_timeout);
         let tokens = credential.and_then(Credential::tokens);
+        if let (Some(tokens), Some(doubted)) = (tokens, doubted) {
+            tokens.doubted(doubted);
+        }
         let mut is_renewed = false;
         loop {
             let (mut headers, mut query) = (parts.headers.clone(), query.clone());
@@ -171,10 +176,12 @@ impl Run {
                 *request.body_mut() = Some(body.clone().into());
             }
             let deadline = Instant::now() + self.limits.total_timeout;
-            let response = timeout_at(deadline.min(Instant::now() + first_byte), client.of(private).execute(request))
+            let sending = client.send(private, connect, request);
+            let response = timeout_at(deadline.min(Instant::now() + first_byte), sending)
                 .await
                 .map_err(|_| Code::HttpResponseTimeout)?
                 .map_err(|error| Failure::of_client(&error, &origin))?;
+            let signed_with = issued.as_ref().map(|issued| issued.count);
             if let (Some(tokens), Some(issued)) = (tokens, issued) {
                 if response.status() != StatusCode::UNAUTHORIZED {
                     tokens.taken(issued.count);
@@ -185,7 +192,15 @@ impl Run {
                     continue;
                 }
             }
-            return self.accept(response, deadline, permit);
+            let (mut head, body) = self.accept(response)?.into_parts();
+            let body = coding::decoded(&mut head.headers, body);
+            // So that the connector can say which token it takes to be refused. What the API has there is not the host's.
+            head.headers.remove(CREDENTIAL_HEADER);
+            if let Some(count) = signed_with {
+                head.headers.insert(CREDENTIAL_HEADER, HeaderValue::from(count));
+            }
+            let body = CappedBody::new(body, self, between_bytes, deadline, permit).boxed_unsync();
+            return Ok(Response::from_parts(head, body));
         }
     }
 
@@ -231,7 +246,7 @@ impl Run {
         }
         let deadline = Instant::now() + self.limits.first_byte_timeout.min(TOKEN_TIMEOUT);
         let late = |_| Code::HttpResponseTimeout;
-        let response = timeout_at(deadline, client.of(private).execute(sent))
+        let response = timeout_at(deadline, client.send(private, self.limits.connect_timeout, sent))
             .await
             .map_err(late)?
             .map_err(|error| Failure::of_client(&error, origin))?;
@@ -287,22 +302,29 @@ impl Run {
         Err(Failure::limit(Code::HttpRequestBodySize(None), "the bytes sent in a run", value))
     }
 
-    /// The credential that the connector names for a request, if it names one.
-    fn credential(&self, origin: &Origin, headers: &mut HeaderMap) -> Result<Option<&Credential>, Failure> {
+    /// The credential that the connector names for a request, if it names one, and the number of the token that it takes to be
+    /// refused, if it says so.
+    fn credential(
+        &self,
+        origin: &Origin,
+        headers: &mut HeaderMap,
+    ) -> Result<(Option<&Credential>, Option<u64>), Failure> {
         let named: Vec<_> = headers.get_all(CREDENTIAL_HEADER).iter().cloned().collect();
         headers.remove(CREDENTIAL_HEADER);
         let pointer = match named.as_slice() {
-            [] => return Ok(None),
+            [] => return Ok((None, None)),
             [pointer] => pointer.to_str().ok(),
             _ => None,
         };
         let unknown =
             || Failure::malformed(Code::HttpRequestDenied, "the connector asked for a credential that there is not");
-        let pointer = pointer.ok_or_else(unknown)?;
-        self.credentials.get(pointer, origin).map(Some).map_err(|unsigned| match unsigned {
+        let named = pointer.ok_or_else(unknown)?;
+        let (pointer, doubted) = named.split_once(' ').unwrap_or((named, ""));
+        let credential = self.credentials.get(pointer, origin).map_err(|unsigned| match unsigned {
             Unsigned::Unknown => unknown(),
             Unsigned::Unbound => Failure::credential_not_bound(origin, pointer),
-        })
+        })?;
+        Ok((Some(credential), doubted.parse().ok()))
     }
 
     /// The whole body of a request. Held in memory, so that its length is known and no framing of the connector's counts.
@@ -322,12 +344,7 @@ impl Run {
     }
 
     /// Checks the head of a response.
-    fn accept(
-        self: Arc<Self>,
-        response: reqwest::Response,
-        deadline: Instant,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Response<WasiBody>, Failure> {
+    fn accept(&self, response: reqwest::Response) -> Result<Response<reqwest::Body>, Failure> {
         let limits = &self.limits;
         check_size(response.headers(), limits, Code::HttpResponseHeaderSectionSize)?;
         if let Some(size) = response.content_length().filter(|size| *size > limits.response_size) {
@@ -338,8 +355,6 @@ impl Run {
         let (mut parts, body) = Response::<reqwest::Body>::from(response).into_parts();
         // The client keeps the URL and the address here; the connector needs neither.
         parts.extensions.clear();
-        let body = coding::decoded(&mut parts.headers, body);
-        let body = CappedBody::new(body, self, deadline, permit).boxed_unsync();
         Ok(Response::from_parts(parts, body))
     }
 }

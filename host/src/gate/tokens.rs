@@ -14,9 +14,12 @@ use jiff::Timestamp;
 use spile_connector::auth::{Outcome, Placement, Token, TokenSource};
 use spile_connector::error::{self, Kind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex as Turn;
 use wasmtime_wasi_http::Error as Code;
+
+/// The least time between two tokens that are renewed on the connector's word.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// The token of an `auth` object, and where it comes from.
 pub(super) struct Tokens {
@@ -40,6 +43,8 @@ struct Now {
     count: u64,
     /// Whether the API refused the token before this one, and has not yet taken this one.
     doubted: bool,
+    /// When the connector last had a token renewed.
+    renewed: Option<Instant>,
     /// Why there is no token to be had. The first time counts, so that no request waits for another try in vain.
     failed: Option<Error>,
 }
@@ -203,6 +208,17 @@ impl Tokens {
         now.token = None;
         now.doubted = true;
         true
+    }
+
+    /// Takes in that the connector takes an answer of the API for a refusal of a token. It cannot have one renewed as often as it
+    /// likes: in between there is [`PAUSE`].
+    pub fn doubted(&self, count: u64) {
+        let mut now = self.now();
+        let is_early = now.renewed.is_some_and(|renewed| renewed.elapsed() < PAUSE);
+        if now.count == count && !is_early {
+            now.token = None;
+            now.renewed = Some(Instant::now());
+        }
     }
 
     /// Takes in that the API took a token.

@@ -3,6 +3,7 @@
 use super::asked::Asked;
 use super::credentials::{earns, shows};
 use super::pages;
+use super::quota::Window;
 use super::request::Received;
 use super::script::{Exchange, Script};
 use crate::body::Body;
@@ -11,7 +12,9 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// More requests than any test of an API of a few pages makes: a client that does not end is refused.
 const MOST: usize = 300;
@@ -28,6 +31,9 @@ struct State {
     asked: Vec<Asked>,
     /// How many tokens were given.
     issued: usize,
+    window: Window,
+    /// How often each answer was given, by route and place.
+    given: BTreeMap<(usize, usize), usize>,
 }
 
 /// Status, headers and body.
@@ -48,12 +54,12 @@ impl Service {
     }
 
     fn reply(&self, request: &Received) -> Reply {
-        let found = self.script.routes.iter().find_map(|route| {
+        let found = self.script.routes.iter().enumerate().find_map(|(at, route)| {
             let fields = fields(&route.path, &request.path)?;
-            (route.method == request.method).then_some((route, fields))
+            (route.method == request.method).then_some((at, route, fields))
         });
         let mut state = self.lock();
-        let paging = found.as_ref().and_then(|(route, _)| route.pages.position_at());
+        let paging = found.as_ref().and_then(|(_, route, _)| route.pages.position_at());
         state.asked.push(Asked::new(request, paging));
         if state.asked.len() > MOST {
             return refusal(400, "more requests than any test makes");
@@ -66,20 +72,32 @@ impl Service {
             let token = format!("token-{}", state.issued);
             return (200, Vec::new(), tokens.answer.to_string().replace("$token", &token));
         }
-        let Some((route, fields)) = found else { return refusal(404, "there is no such route") };
+        let Some((at, route, fields)) = found else { return refusal(404, "there is no such route") };
         if !shows(request, route.auth.as_ref().unwrap_or(&self.script.auth), state.issued) {
             return refusal(401, "not the credential that is wanted");
         }
+        let mut told = Vec::new();
+        if let Some(quota) = &self.script.quota {
+            let (is_admitted, headers) = state.window.count(quota, Instant::now());
+            if !is_admitted {
+                return (429, headers, json!({"refused": "too many requests"}).to_string());
+            }
+            told = headers;
+        }
         if route.answers.is_empty() {
             return match pages::page(route, &fields, request) {
-                Ok(page) => (200, page.headers, page.body.to_string()),
+                Ok(page) => (200, [told, page.headers].concat(), page.body.to_string()),
                 Err(why) => refusal(400, &why),
             };
         }
-        route.answers.iter().find(|answer| answer.fits(request)).map_or_else(
-            || refusal(404, "there is no answer to this"),
-            |answer| (answer.status, texts(&answer.headers), answer.content()),
-        )
+        for (nth, answer) in route.answers.iter().enumerate() {
+            let given = state.given.entry((at, nth)).or_default();
+            if answer.fits(request) && answer.times.is_none_or(|times| *given < times) {
+                *given += 1;
+                return (answer.status, [told, texts(&answer.headers)].concat(), answer.content());
+            }
+        }
+        refusal(404, "there is no answer to this")
     }
 }
 

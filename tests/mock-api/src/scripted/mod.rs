@@ -23,12 +23,14 @@
 //! | `asked` | a request, as a test compares it |
 //! | `pages` | the answer of a collection |
 //! | `answer` | the answer to a request |
+//! | `quota` | a limit on the rate of requests |
 //! | `credentials` | what a request must show, and where tokens come from |
 
 mod answer;
 mod asked;
 mod credentials;
 mod pages;
+mod quota;
 mod request;
 mod script;
 

@@ -1,5 +1,6 @@
 //! What a test says of an API.
 
+use super::quota::Quota;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -10,6 +11,8 @@ pub struct Script {
     /// What every request must show, where its route does not say otherwise.
     #[serde(default)]
     pub(super) auth: Credential,
+    /// How many requests are admitted in a time; all of them where absent.
+    pub(super) quota: Option<Quota>,
     /// Where tokens are to be had.
     #[serde(default)]
     pub(super) tokens: Vec<Tokens>,
@@ -159,6 +162,8 @@ pub(super) struct Exchange {
     pub(super) query: Option<Map<String, Value>>,
     /// The request's JSON body; any where absent.
     pub(super) json: Option<Value>,
+    /// How many of the requests it is for; after those the next answer that fits counts. All of them where absent.
+    pub(super) times: Option<usize>,
     /// 200 where absent.
     #[serde(default = "ok")]
     pub(super) status: u16,

@@ -170,7 +170,7 @@ impl Tree {
     }
 
     fn is_tagged(&self, shop: u64) -> bool {
-        shop % self.untagged != 0
+        !shop.is_multiple_of(self.untagged)
     }
 
     /// The ids of all rows.

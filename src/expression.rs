@@ -43,6 +43,10 @@ impl Expression {
             Error::config(pointer, format!("\"{text}\" is not an expression: {why}"))
                 .advice(format!("expressions are Jinja's, over {}", listed(variables)))
         })?;
+        if let Some((what, name)) = language::unknown(inner) {
+            return Err(Error::config(pointer, format!("there is no {what} `{name}`"))
+                .advice(format!("`docs/shaping.md` lists the {what}s")));
+        }
         let used: BTreeSet<String> = compiled.undeclared_variables(false).into_iter().collect();
         if let Some(unknown) = used.iter().find(|name| !variables.contains(&name.as_str())) {
             let advice = match crate::config::nearest(unknown, variables.iter().copied()) {

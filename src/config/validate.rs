@@ -22,7 +22,7 @@ const LEVELS: [(&str, &str, &str); 7] = [
 ];
 
 /// Other words for those of the dialect.
-const SYNONYMS: [(&str, &str); 10] = [
+const SYNONYMS: [(&str, &str); 14] = [
     ("integer", "bigint"),
     ("int", "bigint"),
     ("string", "text"),
@@ -31,6 +31,10 @@ const SYNONYMS: [(&str, &str); 10] = [
     ("number", "double"),
     ("datetime", "timestamp"),
     ("object", "json"),
+    ("integer", "int"),
+    ("number", "float"),
+    ("double", "float"),
+    ("boolean", "bool"),
     ("overwrite", "replace"),
     ("upsert", "merge"),
 ];

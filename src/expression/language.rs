@@ -1,7 +1,7 @@
 //! The language of expressions: what of Jinja's there is, and what is added.
 
 use super::{json, times};
-use minijinja::{Environment, Error, UndefinedBehavior, Value, filters, tests};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, filters, tests};
 use std::sync::OnceLock;
 
 /// How many steps of its virtual machine an evaluation may take; a condition takes some tens.
@@ -90,4 +90,80 @@ pub fn environment() -> &'static Environment<'static> {
         environment.set_fuel(Some(FUEL));
         environment
     })
+}
+
+/// The name of a filter or a test that the language does not have. The language itself tells only when it comes to it.
+pub fn unknown(text: &str) -> Option<(&'static str, String)> {
+    let mut words = words(text).into_iter().peekable();
+    while let Some(word) = words.next() {
+        let what = match word.as_str() {
+            "|" => "filter",
+            "is" => "test",
+            _ => continue,
+        };
+        words.next_if(|word| what == "test" && word == "not");
+        let Some(name) = words.next_if(|word| word.starts_with(|c: char| c.is_alphabetic() || c == '_')) else {
+            continue;
+        };
+        let (operator, kind) = match what {
+            "filter" => ("|", ErrorKind::UnknownFilter),
+            _ => ("is", ErrorKind::UnknownTest),
+        };
+        let probe = environment().compile_expression_owned(format!("none {operator} {name}"));
+        if probe.is_ok_and(|probe| probe.eval(()).is_err_and(|error| error.kind() == kind)) {
+            return Some((what, name));
+        }
+    }
+    None
+}
+
+/// The names and signs of an expression, without its texts. A field is no word: `record.is`.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' | '"' => {
+                while let Some(inner) = chars.next().filter(|inner| *inner != c) {
+                    if inner == '\\' {
+                        chars.next();
+                    }
+                }
+                words.push("text".to_owned());
+            }
+            c if c.is_alphanumeric() || c == '_' => {
+                let mut word = String::from(c);
+                while let Some(c) = chars.next_if(|c| c.is_alphanumeric() || *c == '_') {
+                    word.push(c);
+                }
+                match words.last_mut() {
+                    Some(last) if last.ends_with('.') => last.push_str(&word),
+                    _ => words.push(word),
+                }
+            }
+            c if c.is_whitespace() => {}
+            c => words.push(c.to_string()),
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod checks {
+    use super::*;
+
+    #[test]
+    fn unknown_filters_and_tests_are_found() {
+        for (text, expected) in [
+            ("a | uper", Some(("filter", "uper"))),
+            ("a|upper|nope('x')", Some(("filter", "nope"))),
+            ("a is not odd_one", Some(("test", "odd_one"))),
+            ("(a is defined and b is strng) or '| nope is nope'", Some(("test", "strng"))),
+            ("record.is + record . is and 'it\\'s | nope'|length", None),
+            ("a|selectattr('n', '>', 1)|map(attribute='x')|list is iterable", None),
+            ("a is not none and a is in [1] and a is startingwith 'x'", None),
+        ] {
+            assert_eq!(unknown(text), expected.map(|(what, name)| (what, name.to_owned())), "{text}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod expression;
+pub mod incremental;
 pub mod paginate;
 pub mod plan;
 pub mod request;

@@ -11,7 +11,9 @@ use crate::destination::Target;
 use crate::gate::{Client, Gate, Origin, Policy, Secrets, TokenFiles, TokenStore, Withheld};
 use crate::load::{self, Loader, Published, Resumed};
 use crate::pipeline::{Parted, Pipeline};
-use crate::sandbox::{self, Connector, Description, Instance, Limits, OpenRequest, ResourceCounts, SourceConfig, Step};
+use crate::sandbox::{
+    self, Connector, Description, Extent, Instance, Limits, OpenRequest, ResourceCounts, SourceConfig, Step,
+};
 use crate::{Class, Error, Result};
 use arrow_array::RecordBatch;
 use jiff::Timestamp;
@@ -56,6 +58,18 @@ pub struct Options {
     pub window: u32,
     /// What the database's own buffers may hold, as DuckDB writes sizes.
     pub memory_limit: Option<String>,
+    /// Where resources with a cursor begin, whatever was read before.
+    pub since: Option<String>,
+    /// Where they end.
+    pub until: Option<String>,
+    /// Read everything anew, and put it in the place of what the tables hold.
+    pub full_refresh: bool,
+}
+
+impl Options {
+    fn extent(&self) -> Extent {
+        Extent { since: self.since.clone(), until: self.until.clone(), full_refresh: self.full_refresh }
+    }
 }
 
 /// What a run did.
@@ -140,6 +154,7 @@ impl<'a> Prepared<'a> {
             // What is fetched ahead would mostly be thrown away.
             window: 2,
             load_id: String::new(),
+            extent: Extent::default(),
         };
         instance.open(&request).await.map_err(|error| self.pipeline.locate(error))?;
         let (mut found, mut missing) = (Vec::new(), rows);
@@ -171,10 +186,12 @@ impl<'a> Prepared<'a> {
     ) -> Result<Report> {
         let plans = self.plans(&options.resources)?;
         self.unbound(&options.resources)?;
+        self.has_cursor(options)?;
         let target = Target::parse(&self.pipeline.destination)?;
         let instance = self.start(secrets).await?;
-        let digest = self.digest(&options.resources);
+        let digest = self.digest(options);
         let mut load_options = load::Options::new(&self.pipeline.name, &self.pipeline.dataset, &digest, plans);
+        load_options.full_refresh = options.full_refresh;
         if let Some(limit) = &options.memory_limit {
             load_options.limits.memory_limit.clone_from(limit);
         }
@@ -190,6 +207,7 @@ impl<'a> Prepared<'a> {
             schema: resumed.schema.clone(),
             window: options.window,
             load_id: resumed.load_id.clone(),
+            extent: options.extent(),
         };
         let outcome = tokio::select! {
             biased;
@@ -259,6 +277,22 @@ impl<'a> Prepared<'a> {
         Err(Error::new(Class::Config, format!("there is no resource `{unknown}`")).advice(advice))
     }
 
+    /// Checks that a range that was asked for has something to be a range of.
+    fn has_cursor(&self, options: &Options) -> Result<()> {
+        let flag = match (&options.since, &options.until) {
+            (Some(_), _) => "--since",
+            (None, Some(_)) => "--until",
+            (None, None) => return Ok(()),
+        };
+        let is_read = |name: &String| options.resources.is_empty() || options.resources.contains(name);
+        let mut resources = self.description.resources.iter().filter(|resource| is_read(&resource.name));
+        if resources.any(|resource| resource.cursor.is_some()) {
+            return Ok(());
+        }
+        Err(Error::new(Class::Config, format!("`{flag}` has no effect: no resource that is read has a cursor"))
+            .advice("write `incremental: {cursor_path: ...}` into an endpoint, or leave the flag out"))
+    }
+
     /// Checks that every path variable of the resources, and of those that they depend on, is bound, before anything is
     /// opened. The reader would say so too, but only after the database was touched.
     fn unbound(&self, resources: &[String]) -> Result<()> {
@@ -300,10 +334,11 @@ impl<'a> Prepared<'a> {
     }
 
     /// Names everything that decides which rows are read. Credentials are not part of it: a new token reads the same rows.
-    fn digest(&self, resources: &[String]) -> String {
+    fn digest(&self, options: &Options) -> String {
         let mut hash = Sha256::new();
         let SourceConfig { config, params, bindings } = &self.source;
-        for text in [config, params, bindings, &resources.join("\0"), self.connector.digest()] {
+        let (resources, extent) = (options.resources.join("\0"), format!("{:?}", options.extent()));
+        for text in [config, params, bindings, &resources, &extent, self.connector.digest()] {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }

@@ -6,7 +6,7 @@ use arrow_ipc::writer::StreamWriter;
 use serde_json::json;
 use spile_host::gate::{Client, Credentials, Gate, Origin, Policy, Secrets, Withheld};
 use spile_host::sandbox::{
-    CodeCache, CodeSource, Connector, Host, HostOptions, Instance, Limits, OpenRequest, SourceConfig, Step,
+    CodeCache, CodeSource, Connector, Extent, Host, HostOptions, Instance, Limits, OpenRequest, SourceConfig, Step,
 };
 use spile_host::{Class, Error};
 use std::path::Path;
@@ -49,6 +49,7 @@ fn request(command: &str) -> OpenRequest {
         schema: None,
         window: 8,
         load_id: "1".to_owned(),
+        extent: Extent::default(),
     }
 }
 

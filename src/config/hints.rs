@@ -147,7 +147,7 @@ pub enum ColumnType {
 }
 
 /// An order.
-#[derive(JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// The smallest first.

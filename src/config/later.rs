@@ -51,7 +51,11 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ("columns/*/hard_delete", &[], Refused("")),
     ("columns/*/dedup_sort", &[], Refused("")),
     ("endpoint/data", &[], Refused("")),
-    ("endpoint/incremental", &[], Refused("")),
+    (
+        "endpoint/incremental/allow_external_schedulers",
+        &[],
+        Idle("no scheduler is asked; `--since` and `--until` say it"),
+    ),
     ("endpoint/response_actions", &[], Refused("")),
 ];
 

@@ -8,6 +8,7 @@ mod check;
 mod defaults;
 mod extract;
 mod hints;
+mod incremental;
 mod later;
 pub mod model;
 mod paginator;

@@ -4,8 +4,9 @@
 //! a person sees come from `validate`, with a place for each, and never from serde. Keys whose values nothing reads stand here
 //! for the schema's sake: `later` says what becomes of them.
 
-use super::extract::{Form, Incremental, ProcessingStep, ResponseAction};
+use super::extract::{Form, ProcessingStep, ResponseAction};
 pub use super::hints::*;
+pub use super::incremental::*;
 pub use super::paginator::*;
 use crate::auth::{Auth, SecretText};
 use schemars::JsonSchema;
@@ -174,8 +175,7 @@ pub struct Endpoint {
     /// JSONPath to the records in a response.
     pub data_selector: Option<String>,
     /// Reads only what is new since the run before.
-    #[schemars(with = "Option<Incremental>")]
-    pub incremental: Option<IgnoredAny>,
+    pub incremental: Option<Incremental>,
     /// What is done about responses of certain statuses or contents.
     #[schemars(with = "Option<Vec<ResponseAction>>")]
     pub response_actions: Option<IgnoredAny>,

@@ -57,6 +57,7 @@ fn resource(resource: ResourceDescription) -> wit::ResourceDescription {
         url: resource.url,
         selected: resource.selected,
         unbound: resource.unbound,
+        cursor: resource.cursor,
     }
 }
 

@@ -13,7 +13,7 @@ mod bindings {
 }
 
 use crate::config;
-use crate::engine::{self, OpenRequest};
+use crate::engine::{self, Extent, OpenRequest};
 use crate::plan::{Plan, Source};
 use bindings::exports::spile::connector::source::{self as wit, Guest, GuestReader, Reader};
 use http::Wasi;
@@ -43,6 +43,7 @@ impl Guest for Connector {
             schema: None,
             window: 1,
             load_id: String::new(),
+            extent: Extent::default(),
         };
         engine::Reader::open(request, Wasi::new()).and_then(engine::Reader::check).map_err(convert::error)
     }
@@ -63,6 +64,11 @@ impl GuestReader for OpenReader {
             schema: request.schema.as_deref(),
             window: request.window,
             load_id: request.load_id,
+            extent: Extent {
+                since: request.extent.since,
+                until: request.extent.until,
+                full_refresh: request.extent.full_refresh,
+            },
         };
         let reader = engine::Reader::open(request, Wasi::new()).map_err(convert::error)?;
         Ok(Reader::new(Self { reader: RefCell::new(reader), encoding }))

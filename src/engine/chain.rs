@@ -1,5 +1,6 @@
 //! The tree of what is being read: chains of pages, and under each page the chains of its records' children.
 
+use super::cursors::Cursors;
 use super::guard::Guard;
 use super::transport::RequestId;
 use crate::error::{Error, Result};
@@ -16,7 +17,9 @@ pub struct Chain {
     pub resource: usize,
     /// The place of the parent record in its page.
     pub record: usize,
-    /// What the parents' records give to its requests.
+    /// The window of the range that it reads, where there are several.
+    pub window: usize,
+    /// What its requests are given.
     pub context: Context,
     /// Pages from the one that is delivered next; the front one is delivered first.
     pub pages: VecDeque<Page>,
@@ -108,8 +111,14 @@ pub enum Fetch {
 }
 
 impl Chain {
+    /// The chains of a resource for one parent record: one, or one for each window of its range.
+    pub fn all(plan: &Plan, cursors: &Cursors, resource: usize, record: usize, context: Context) -> Result<Vec<Self>> {
+        let contexts = cursors.contexts(plan, resource, context)?.into_iter().enumerate();
+        Ok(contexts.map(|(window, context)| Self::new(plan, resource, record, window, context)).collect())
+    }
+
     /// A chain that begins at its first page.
-    pub fn new(plan: &Plan, resource: usize, record: usize, context: Context) -> Self {
+    fn new(plan: &Plan, resource: usize, record: usize, window: usize, context: Context) -> Self {
         let next = plan.resources.get(resource).map_or(Next::End, |resource| {
             let position = resource.paginator.as_ref().map_or(Position::First, Paginator::first);
             Next::Page(Following { position, last: None })
@@ -117,6 +126,7 @@ impl Chain {
         Self {
             resource,
             record,
+            window,
             context,
             pages: VecDeque::new(),
             next,
@@ -163,16 +173,25 @@ impl Page {
         }
     }
 
-    /// Opens the chains of the records' children: by resource in the order of the plan, then by record. Begins at a resource
-    /// and a record, all those before having been delivered.
-    pub fn open_children(&mut self, plan: &Plan, children: &[usize], from: Option<(usize, usize)>) {
-        let start = from.and_then(|(resource, _)| children.iter().position(|child| *child == resource)).unwrap_or(0);
+    /// Opens the chains of the records' children: by resource in the order of the plan, then by record, then by window. Begins
+    /// at a resource, a record and a window, all those before having been delivered.
+    pub fn open_children(
+        &mut self,
+        plan: &Plan,
+        cursors: &Cursors,
+        children: &[usize],
+        from: Option<(usize, usize, usize)>,
+    ) -> Result<()> {
+        let start = from.and_then(|(resource, ..)| children.iter().position(|child| *child == resource)).unwrap_or(0);
+        let mut before = from.map_or(0, |(.., window)| window);
         for (nth, child) in children.iter().enumerate().skip(start) {
-            let first = if nth == start { from.map_or(0, |(_, record)| record) } else { 0 };
+            let first = if nth == start { from.map_or(0, |(_, record, _)| record) } else { 0 };
             for (record, context) in self.parents.iter().enumerate().skip(first) {
-                self.children.push_back(Chain::new(plan, *child, record, context.clone()));
+                let chains = Chain::all(plan, cursors, *child, record, context.clone())?;
+                self.children.extend(chains.into_iter().skip(std::mem::take(&mut before)));
             }
         }
+        Ok(())
     }
 
     /// Takes in what the children of the records need of them.

@@ -48,6 +48,7 @@ impl<'a> Run<'a> {
             schema: None,
             window: self.window,
             load_id: "1".to_owned(),
+            extent: Extent::default(),
         };
         let log = Rc::<RefCell<Log>>::default();
         let answer = |request: &Request, _: u64| (self.answer)(request);

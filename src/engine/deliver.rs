@@ -4,7 +4,8 @@ use super::Reader;
 use super::chain::{Chain, Fetch, Next};
 use super::transport::Transport;
 use crate::error::{Error, Result};
-use crate::shape::{Target, identity};
+use crate::plan::{Context, Resource};
+use crate::shape::{Shaper, Target, identity};
 use serde_json::Value;
 
 /// How far a delivery came.
@@ -56,7 +57,8 @@ impl<T: Transport> Reader<T> {
             match std::mem::replace(&mut page.fetch, Fetch::Delivered) {
                 Fetch::Delivered => {}
                 Fetch::Ready { records, size } => {
-                    let done = self.deliver_records(chain.resource, &records, &mut page.delivered, room)?;
+                    let done =
+                        self.deliver_records(chain.resource, &chain.context, &records, &mut page.delivered, room)?;
                     if !done {
                         page.fetch = Fetch::Ready { records, size };
                         return Ok(Delivery::Full);
@@ -93,38 +95,48 @@ impl<T: Transport> Reader<T> {
     fn deliver_records(
         &mut self,
         index: usize,
+        context: &Context,
         records: &[Value],
         delivered: &mut usize,
         room: &mut Room,
     ) -> Result<bool> {
-        if !self.selected.get(index).copied().unwrap_or(false) {
-            *delivered = records.len();
-            return Ok(true);
-        }
         let Some(resource) = self.plan.resources.get(index) else { return Ok(true) };
-        let target = Target {
-            resource: &resource.name,
-            table: &resource.table,
-            max_nesting: resource.max_nesting,
-            write_disposition: resource.write_disposition,
-            hints: &resource.hints,
-        };
         let rest = records.get(*delivered..).unwrap_or_default();
-        let random = self.transport.random(rest.len().min(room.rows) * identity::BYTES);
-        let mut ids = random.chunks_exact(identity::BYTES);
-        for record in rest {
-            if room.is_full() {
-                return Ok(false);
+        let count = match self.selected.get(index) {
+            Some(true) => {
+                let random = self.transport.random(rest.len().min(room.rows) * identity::BYTES);
+                let count = shape(&mut self.shaper, resource, rest, &random, room)?;
+                if let Some(counts) = self.counts.get_mut(index) {
+                    counts.rows += count as u64;
+                }
+                count
             }
-            let bytes = self.shaper.add(&target, record, ids.next().unwrap_or_default())?;
-            room.taken += 1;
-            room.rows = room.rows.saturating_sub(1);
-            room.bytes = room.bytes.saturating_sub(bytes);
-            *delivered += 1;
-            if let Some(counts) = self.counts.get_mut(index) {
-                counts.rows += 1;
-            }
-        }
-        Ok(true)
+            _ => rest.len(),
+        };
+        self.cursors.observe(resource, context, rest.get(..count).unwrap_or_default())?;
+        *delivered += count;
+        Ok(*delivered == records.len())
     }
+}
+
+/// Shapes as many records as there is room for. Tells how many.
+fn shape(shaper: &mut Shaper, resource: &Resource, records: &[Value], random: &[u8], room: &mut Room) -> Result<usize> {
+    let target = Target {
+        resource: &resource.name,
+        table: &resource.table,
+        max_nesting: resource.max_nesting,
+        write_disposition: resource.write_disposition,
+        hints: &resource.hints,
+    };
+    let mut ids = random.chunks_exact(identity::BYTES);
+    for (nth, record) in records.iter().enumerate() {
+        if room.is_full() {
+            return Ok(nth);
+        }
+        let bytes = shaper.add(&target, record, ids.next().unwrap_or_default())?;
+        room.taken += 1;
+        room.rows = room.rows.saturating_sub(1);
+        room.bytes = room.bytes.saturating_sub(bytes);
+    }
+    Ok(records.len())
 }

@@ -9,6 +9,7 @@
 mod arrive;
 mod chain;
 mod counts;
+mod cursors;
 mod deliver;
 mod fetch;
 mod guard;
@@ -18,6 +19,7 @@ mod tokens;
 pub mod transport;
 
 use crate::error::{Error, Kind, Result};
+use crate::incremental::Asked;
 use crate::plan::{Plan, Source};
 use crate::request::Response;
 use crate::shape::Shaper;
@@ -25,6 +27,7 @@ use crate::shape::schema::Schema;
 use crate::shape::table::TableRows;
 use chain::{Chain, Fetch};
 pub use counts::Counts;
+use cursors::Cursors;
 use deliver::{Delivery, Room};
 use state::State;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -46,6 +49,16 @@ pub struct OpenRequest<'a> {
     pub schema: Option<&'a str>,
     pub window: u32,
     pub load_id: String,
+    pub extent: Extent,
+}
+
+/// How much is read of resources with a cursor. See `extent` in the WIT.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Extent {
+    pub since: Option<String>,
+    pub until: Option<String>,
+    pub full_refresh: bool,
 }
 
 /// What a reader has for its host. See `step` in the WIT.
@@ -65,6 +78,8 @@ pub struct Reader<T> {
     /// Which resources are read, by index: those that are delivered, and those that they depend on.
     read: Vec<bool>,
     roots: VecDeque<Chain>,
+    /// The cursors of incremental loading.
+    cursors: Cursors,
     /// Tokens, where no host signs, in the order of the plan.
     tokens: Vec<Held>,
     shaper: Shaper,
@@ -108,15 +123,20 @@ impl<T: Transport> Reader<T> {
         let roots: Vec<usize> =
             plan.resources.iter().enumerate().filter(|(_, r)| r.parent.is_none()).map(|(i, _)| i).collect();
         let roots: Vec<usize> = roots.into_iter().filter(|index| reads(*index)).collect();
-        let state = request.state.map_or_else(|| Ok(State::between_runs()), State::parse)?;
+        let state = request.state.map_or_else(|| Ok(State::between_runs(BTreeMap::new())), State::parse)?;
         let schema = request.schema.map_or_else(|| Ok(Schema::default()), Schema::parse)?;
-        let roots = state.open(&plan, &roots, &reads)?;
+        let Extent { since, until, full_refresh } = request.extent;
+        let asked = Asked { now: transport.now(), since, until };
+        let is_fresh = |name: &str| full_refresh && plan.position(name).is_some_and(reads);
+        let cursors = state.cursors(asked, &is_fresh);
+        let roots = state.open(&plan, &cursors, &roots, &reads)?;
         let counts = plan.resources.iter().map(|resource| Counts::new(&resource.name)).collect();
         let tokens = std::mem::take(&mut plan.tokens).into_iter().map(Held::new).collect();
         Ok(Self {
             selected,
             read,
-            roots: roots.into(),
+            roots,
+            cursors,
             tokens,
             shaper: Shaper::new(request.load_id, schema),
             counts,
@@ -221,17 +241,17 @@ impl<T: Transport> Reader<T> {
 
     fn batch(&mut self) -> Result<Step> {
         let (tables, schema) = self.shaper.take()?;
-        let state = State::of(&self.plan, &self.roots).to_text()?;
+        let state = State::of(&self.plan, &self.roots, &self.cursors).to_text()?;
         Ok(Step::Batch { tables, state, schema, counts: self.counts() })
     }
 
     fn wait(&self, until: u64, resource: String, reason: String) -> Result<Step> {
-        let state = State::of(&self.plan, &self.roots).to_text()?;
+        let state = State::of(&self.plan, &self.roots, &self.cursors).to_text()?;
         Ok(Step::Wait { until, resource, reason, state, counts: self.counts() })
     }
 
     fn done(&self) -> Result<Step> {
-        let mut warnings = self.warnings.clone();
+        let mut warnings = [self.warnings.as_slice(), &self.cursors.warnings].concat();
         for (resource, counts) in self.plan.resources.iter().zip(&self.counts) {
             if counts.pages > 0 && !counts.matched {
                 let place = format!("{}/endpoint/data_selector", resource.pointer);
@@ -239,7 +259,11 @@ impl<T: Transport> Reader<T> {
                 warnings.push(Error::config(place, message).of(&resource.name));
             }
         }
-        Ok(Step::Done { state: State::between_runs().to_text()?, counts: self.counts(), warnings })
+        Ok(Step::Done {
+            state: State::between_runs(self.cursors.for_the_next_run()).to_text()?,
+            counts: self.counts(),
+            warnings,
+        })
     }
 
     /// Makes one request, as the first root resource's first page, and gives up its rows.
@@ -247,7 +271,7 @@ impl<T: Transport> Reader<T> {
         let Some(root) = self.roots.front().map(|chain| chain.resource) else { return Ok(()) };
         self.read = vec![false; self.plan.resources.len()];
         self.selected = self.read.clone();
-        self.roots = VecDeque::from([Chain::new(&self.plan, root, 0, Default::default())]);
+        self.roots = Chain::all(&self.plan, &self.cursors, root, 0, Default::default())?.into_iter().take(1).collect();
         loop {
             let first = |reader: &Self| reader.roots.front()?.pages.front().map(|page| page.fetch.attempts());
             // No further request: neither the next page nor a second attempt.
@@ -312,6 +336,8 @@ fn unknown_resource(plan: &Plan, name: &str) -> Error {
 mod chain_properties;
 #[cfg(test)]
 mod chain_tests;
+#[cfg(test)]
+mod incremental_tests;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

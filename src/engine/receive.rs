@@ -29,7 +29,7 @@ impl<T: Transport> Reader<T> {
         mut body: Value,
     ) -> Result<Option<Following>> {
         let Some(followed) = self.follow(chain, nth, response, &body)? else { return Ok(None) };
-        let Followed { following, is_repeated, is_capped } = followed;
+        let Followed { mut following, is_repeated, is_capped } = followed;
         let index = chain.resource;
         let (Some(resource), Some(page)) = (self.plan.resources.get(index), chain.pages.get_mut(nth)) else {
             return Ok(None);
@@ -44,10 +44,16 @@ impl<T: Transport> Reader<T> {
         if is_repeated {
             records.clear();
         }
+        let mut filtered = 0;
+        if let (Some(rules), Some(range)) = (&resource.incremental, &chain.context.range) {
+            let new = rules.filter(range, records)?;
+            (records, filtered) = (new.records, new.dropped);
+            following = following.filter(|_| !new.is_last);
+        }
         let children = wanted_children(&self.plan, index, &|index| self.read.get(index).copied().unwrap_or(false));
         if !children.is_empty() {
             page.keep_parents(&self.plan, index, &chain.context, &records)?;
-            page.open_children(&self.plan, &children, None);
+            page.open_children(&self.plan, &self.cursors, &children, None)?;
         }
         self.last_size = response.body.len();
         page.fetch = Fetch::Ready { records, size: self.last_size };
@@ -62,6 +68,7 @@ impl<T: Transport> Reader<T> {
         self.count(index, |counts| {
             counts.pages += 1;
             counts.matched |= matched;
+            counts.filtered += filtered;
         });
         Ok(following)
     }

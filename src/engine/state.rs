@@ -5,11 +5,14 @@
 //! children. Its size does not depend on how much was delivered before.
 
 use super::chain::{Chain, Fetch, Next, Page};
+use super::cursors::{Before, ByResource, Cursors};
 use crate::error::{Error, Kind, Result};
+use crate::incremental::Asked;
 use crate::paginate::{Detected, Found, Position};
 use crate::plan::{Context, Plan};
 use crate::select::Selector;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 /// The version of the text form.
@@ -26,6 +29,15 @@ pub struct State {
     /// Whether all rows of the run were handed over.
     #[serde(default, skip_serializing_if = "is_zero")]
     finished: bool,
+    /// What the run was opened with; none between runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<Asked>,
+    /// The cursors of incremental loading.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    cursors: ByResource,
+    /// Those that have moved, as they were when the run began.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    before: BTreeMap<String, Before>,
 }
 
 /// Where a chain stands.
@@ -35,6 +47,9 @@ struct ChainState {
     resource: String,
     /// The place of the parent record in its page.
     record: usize,
+    /// The window of the range that it reads.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    window: usize,
     /// How many pages there were before.
     #[serde(default, skip_serializing_if = "is_zero")]
     passed: u64,
@@ -85,14 +100,17 @@ fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
 
 impl State {
     /// The state of a tree: of its first root chain, since those before it are done.
-    pub fn of(plan: &Plan, roots: &std::collections::VecDeque<Chain>) -> Self {
+    pub fn of(plan: &Plan, roots: &VecDeque<Chain>, cursors: &Cursors) -> Self {
         let at = roots.front().map(|chain| chain_state(plan, chain));
-        Self { version: VERSION, finished: at.is_none(), at }
+        // Nothing else reads a run's beginning.
+        let run = plan.resources.iter().any(|resource| resource.incremental.is_some()).then(|| cursors.asked.clone());
+        let finished = at.is_none();
+        Self { version: VERSION, finished, at, run, cursors: cursors.now.clone(), before: cursors.before() }
     }
 
     /// The state for the next run.
-    pub fn between_runs() -> Self {
-        Self { version: VERSION, at: None, finished: false }
+    pub fn between_runs(cursors: ByResource) -> Self {
+        Self { version: VERSION, at: None, finished: false, run: None, cursors, before: BTreeMap::new() }
     }
 
     /// The text form.
@@ -109,19 +127,38 @@ impl State {
         }
     }
 
-    /// The root chains from this state on. `roots` are the root resources of the run, `wanted` tells which resources it reads.
-    pub fn open(&self, plan: &Plan, roots: &[usize], wanted: &dyn Fn(usize) -> bool) -> Result<Vec<Chain>> {
-        if self.finished {
-            return Ok(Vec::new());
+    /// The cursors of the run that begins or goes on from this state. A run that goes on is the one that it was.
+    pub fn cursors(&self, asked: Asked, fresh: &dyn Fn(&str) -> bool) -> Cursors {
+        if self.at.is_some() || self.finished {
+            return Cursors::resume(self.run.clone().unwrap_or(asked), self.cursors.clone(), self.before.clone());
         }
-        let Some(at) = &self.at else {
-            return Ok(roots.iter().map(|root| Chain::new(plan, *root, 0, Context::default())).collect());
-        };
-        let first = open_chain(plan, at, Context::default(), wanted)?;
-        let start = roots.iter().position(|root| *root == first.resource);
+        let mut cursors = self.cursors.clone();
+        cursors.retain(|resource, _| !fresh(resource));
+        Cursors::resume(asked, cursors, BTreeMap::new())
+    }
+
+    /// The root chains from this state on. `roots` are the root resources of the run, `wanted` tells which resources it reads.
+    pub fn open(
+        &self,
+        plan: &Plan,
+        cursors: &Cursors,
+        roots: &[usize],
+        wanted: &dyn Fn(usize) -> bool,
+    ) -> Result<VecDeque<Chain>> {
+        let mut chains = VecDeque::new();
+        if self.finished {
+            return Ok(chains);
+        }
+        for root in roots {
+            chains.extend(Chain::all(plan, cursors, *root, 0, Context::default())?);
+        }
+        let Some(at) = &self.at else { return Ok(chains) };
+        let first = open_chain(plan, cursors, at, Context::default(), wanted)?;
+        let start = chains.iter().position(|chain| (chain.resource, chain.window) == (first.resource, first.window));
         let start = start.ok_or_else(|| foreign(&format!("`{}` is no root resource of this run", at.resource)))?;
-        let rest = roots.iter().skip(start + 1).map(|root| Chain::new(plan, *root, 0, Context::default()));
-        Ok(std::iter::once(first).chain(rest).collect())
+        chains.drain(..=start);
+        chains.push_front(first);
+        Ok(chains)
     }
 }
 
@@ -151,6 +188,7 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
     ChainState {
         resource: name,
         record: chain.record,
+        window: chain.window,
         passed: chain.passed,
         digest,
         selector: chain.detected.as_ref().and_then(|selector| selector.keys()).map(<[String]>::to_vec),
@@ -168,10 +206,18 @@ fn next_state(page: &Page) -> NextState {
     NextState { page: page.position.clone(), delivered: page.delivered, attempts, not_before }
 }
 
-fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn(usize) -> bool) -> Result<Chain> {
+fn open_chain(
+    plan: &Plan,
+    cursors: &Cursors,
+    state: &ChainState,
+    context: Context,
+    wanted: &dyn Fn(usize) -> bool,
+) -> Result<Chain> {
     let resource = plan.position(&state.resource).filter(|index| wanted(*index));
     let resource = resource.ok_or_else(|| foreign(&format!("this run reads no resource `{}`", state.resource)))?;
-    let mut chain = Chain::new(plan, resource, state.record, context);
+    let chains = Chain::all(plan, cursors, resource, state.record, context)?;
+    let chain = chains.into_iter().nth(state.window);
+    let mut chain = chain.ok_or_else(|| foreign(&format!("`{}` has no such window", state.resource)))?;
     chain.next = Next::End;
     chain.passed = state.passed;
     chain.before = state.digest;
@@ -182,7 +228,7 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
         let children: Vec<usize> = super::wanted_children(plan, resource, wanted);
         let record = within.child.record;
         let context = within.parents.get(record).cloned().ok_or_else(|| foreign("a parent record is missing"))?;
-        let child = open_chain(plan, &within.child, context, wanted)?;
+        let child = open_chain(plan, cursors, &within.child, context, wanted)?;
         if !children.contains(&child.resource) {
             return Err(foreign(&format!("`{}` does not depend on `{}`", within.child.resource, state.resource)));
         }
@@ -190,7 +236,7 @@ fn open_chain(plan: &Plan, state: &ChainState, context: Context, wanted: &dyn Fn
         page.fetch = Fetch::Delivered;
         page.digest = state.digest;
         page.parents = within.parents.clone();
-        page.open_children(plan, &children, Some((child.resource, record)));
+        page.open_children(plan, cursors, &children, Some((child.resource, record, child.window)))?;
         page.children.pop_front();
         page.children.push_front(child);
         chain.pages.push_back(page);

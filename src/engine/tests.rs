@@ -85,6 +85,7 @@ impl Run<'_> {
             schema: None,
             window: self.window,
             load_id: "1".to_owned(),
+            extent: Extent::default(),
         };
         let answer = |request: &Request, times: u64| (self.answer)(request.url.as_str(), times);
         Reader::open(request, Simulated::new(log.clone(), self.seed, self.latency, answer))
@@ -340,7 +341,15 @@ fn a_state_of_another_configuration_is_refused() {
 fn an_unbound_variable_is_named_with_the_ways_to_bind_it() {
     let config = config();
     let source = Source { config: &config, params: "{}", bindings: "{}" };
-    let request = OpenRequest { source, resources: &[], state: None, schema: None, window: 8, load_id: String::new() };
+    let request = OpenRequest {
+        source,
+        resources: &[],
+        state: None,
+        schema: None,
+        window: 8,
+        load_id: String::new(),
+        extent: Extent::default(),
+    };
     let transport = Simulated::new(Rc::default(), 0, 1, |_: &Request, _: u64| status(500));
     let error = Reader::open(request, transport).err().unwrap();
     assert_eq!(error.message, "nothing binds the path variable `app_id`");

@@ -83,6 +83,7 @@ impl Api {
             schema: None,
             window,
             load_id: "1".to_owned(),
+            extent: Extent::default(),
         };
         Reader::open(request, Simulated::new(self.log.clone(), 0, 20, |request, _| self.answer(request)))
     }

@@ -156,7 +156,7 @@ fn param(name: &str, value: &Value, place: &str) -> Result<Part> {
             .advice("write a value, or `{resources.parent.field}` for a field of another resource's records")
     })?;
     match template::parse(&text, place)?.as_slice() {
-        [Part::Field(field)] => Ok(Part::Field(field.clone())),
+        [one @ (Part::Field(_) | Part::Incremental(_))] => Ok(one.clone()),
         [Part::Text(text)] => Ok(Part::Text(text.clone())),
         _ => Err(Error::config(place, format!("\"{text}\" mixes text and placeholders"))
             .advice("write the text into the path, and the placeholder alone here")),

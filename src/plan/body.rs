@@ -48,24 +48,30 @@ impl Body {
     }
 
     /// The document with its placeholders filled. A text that is one placeholder becomes what `value` gives for it; other
-    /// texts and keys become what `text` gives.
+    /// texts and keys become what `text` gives. What has no value is left out; none where that is the whole.
     pub fn render(
         &self,
-        text: &dyn Fn(&[Part]) -> Result<String>,
-        value: &dyn Fn(&Part) -> Result<Value>,
-    ) -> Result<Value> {
+        text: &dyn Fn(&[Part]) -> Result<Option<String>>,
+        value: &dyn Fn(&Part) -> Result<Option<Value>>,
+    ) -> Result<Option<Value>> {
         Ok(match self {
-            Self::Plain(plain) => plain.clone(),
+            Self::Plain(plain) => Some(plain.clone()),
             Self::Text(parts) => match parts.as_slice() {
-                [one @ Part::Field(_)] => value(one)?,
-                parts => Value::String(text(parts)?),
+                [one @ (Part::Field(_) | Part::Incremental(_))] => value(one)?,
+                parts => text(parts)?.map(Value::String),
             },
             Self::List(items) => {
-                Value::Array(items.iter().map(|item| item.render(text, value)).collect::<Result<_>>()?)
+                let items = items.iter().map(|item| item.render(text, value)).filter_map(Result::transpose);
+                Some(Value::Array(items.collect::<Result<_>>()?))
             }
             Self::Object(fields) => {
-                let field = |(key, item): &(Vec<Part>, Body)| Ok((text(key)?, item.render(text, value)?));
-                Value::Object(fields.iter().map(field).collect::<Result<_>>()?)
+                let mut object = Map::new();
+                for (key, item) in fields {
+                    if let (Some(key), Some(item)) = (text(key)?, item.render(text, value)?) {
+                        object.insert(key, item);
+                    }
+                }
+                Some(Value::Object(object))
             }
         })
     }

@@ -34,6 +34,7 @@ pub struct ResourceDescription {
     pub url: String,
     pub selected: bool,
     pub unbound: Vec<String>,
+    pub cursor: Option<String>,
 }
 
 /// A secret, and where it may go.
@@ -74,6 +75,7 @@ impl Plan {
             url: template::shown(&resource.url),
             selected: resource.selected,
             unbound: resource.unbound.iter().map(|(name, _)| name.clone()).collect(),
+            cursor: resource.incremental.as_ref().map(|rules| rules.path.clone()),
         });
         Description {
             resources: resources.collect(),
@@ -106,7 +108,7 @@ impl Resource {
             match part {
                 Part::Secret(name) => slots.push(name.clone()),
                 Part::Text(text) => slots.extend(slot::stand_ins(text).map(|(_, name)| name)),
-                Part::Variable(_) | Part::Field(_) => {}
+                Part::Variable(_) | Part::Field(_) | Part::Incremental(_) => {}
             }
         }
         slots

@@ -10,10 +10,12 @@ use crate::auth::{Auth, TokenSource};
 use crate::config::model::{self, Method, WriteDisposition};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
+use crate::incremental::Incremental;
 use crate::paginate::Paginator;
 use crate::retry::Retry;
 use crate::select::Selector;
 use crate::shape::Hint;
+pub use bind::scalar;
 pub use describe::{Description, ResourceDescription, Slot};
 pub use request::Context;
 use serde_json::{Map, Value};
@@ -96,6 +98,8 @@ pub struct Resource {
     pub paginator: Option<Paginator>,
     /// Where the records are in a response; found in the first response where absent.
     pub selector: Option<Selector>,
+    /// What is new to it.
+    pub incremental: Option<Incremental>,
     /// Which failures are tried again.
     pub retry: Retry,
     /// The most pages that one chain may have.
@@ -198,6 +202,11 @@ impl Resource {
             token: None,
             paginator,
             selector: selector.map(|path| Selector::parse(path, &at("data_selector"))).transpose()?,
+            incremental: endpoint
+                .incremental
+                .as_ref()
+                .map(|rules| Incremental::new(rules, &at("incremental")))
+                .transpose()?,
             retry: Retry::new(endpoint.error_handler.as_ref()),
             maximum_pages: endpoint.maximum_pages.unwrap_or(LONGEST_CHAIN),
             pointer,
@@ -265,9 +274,10 @@ fn tokens(resources: &mut [Resource], base_url: &str, defects: &mut Vec<Error>) 
 }
 
 /// Whether the last segment of a path holds a placeholder: such an endpoint gives one record, in one page (reference,
-/// section 4.3).
+/// section 4.3). A cursor names no record.
 fn names_entity(path: &str) -> bool {
     let path = path.split('?').next().unwrap_or_default().replace("{{", "").replace("}}", "");
+    let path = path.replace("{incremental.", "");
     path.trim_end_matches('/').rsplit('/').next().is_some_and(|segment| segment.contains('{'))
 }
 

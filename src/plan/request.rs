@@ -4,26 +4,57 @@ use super::template::{Field, Part};
 use super::{Resource, bind, body};
 use crate::auth::{Auth, Placement};
 use crate::error::{Error, Kind, Result};
+use crate::incremental::{Bound, Range};
 use crate::paginate::{Paginator, Place, Position, Setting};
 use crate::request::{Request, USER_AGENT, origin};
+use crate::shape::identity;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use url::Url;
 
-/// The fields of parents' records that a chain of requests uses, by `resource.path`.
+/// What a chain of requests is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Context(BTreeMap<String, Value>);
+pub struct Context {
+    /// The fields of parents' records that it uses, by `resource.path`.
+    fields: BTreeMap<String, Value>,
+    /// From where to where it reads. The state holds the cursors that it comes from.
+    #[serde(skip)]
+    pub range: Option<Rc<Range>>,
+}
 
 /// The configured headers that a link to another origin is followed with: any other one may hold a credential.
 const OPEN_HEADERS: [&str; 4] = ["accept", "accept-language", "content-type", "user-agent"];
+
+impl Context {
+    /// This context with a range to read.
+    #[must_use]
+    pub fn with_range(self, range: Rc<Range>) -> Self {
+        Self { range: Some(range), ..self }
+    }
+
+    fn bound(&self, bound: Bound) -> Option<&Value> {
+        self.range.as_ref()?.value(bound)
+    }
+
+    /// Tells the chains of a resource apart that belong to different parents: the fields that its requests use.
+    pub fn key(&self, resource: &Resource) -> String {
+        let used: BTreeMap<String, &Value> = resource
+            .fields()
+            .map(ToString::to_string)
+            .filter_map(|name| Some((name.clone(), self.fields.get(&name)?)))
+            .collect();
+        identity::of_record(&json!(used))
+    }
+}
 
 impl Resource {
     /// This context with the fields of a record of this resource. A field that is missing or null fails: a request with
     /// "null" in it would ask for something else.
     pub fn extend(&self, context: &Context, record: &Value) -> Result<Context> {
-        let mut extended = context.clone();
+        let mut extended = Context { fields: context.fields.clone(), range: None };
         for needed in &self.needed {
             let value = needed.selector.first(record);
             let Some(value) = value.filter(|value| bind::scalar(value).is_some()) else {
@@ -41,7 +72,7 @@ impl Resource {
                     .of(&self.name)
                     .advice(format!("the record has the keys {}", keys.join(", "))));
             };
-            extended.0.insert(needed.field.to_string(), value.clone());
+            extended.fields.insert(needed.field.to_string(), value.clone());
         }
         Ok(extended)
     }
@@ -49,7 +80,8 @@ impl Resource {
     /// The request for a page, signed unless its token has to be obtained first. `detected` is the paginator of a chain where the
     /// configuration has none.
     pub fn request(&self, context: &Context, position: &Position, detected: Option<&Paginator>) -> Result<Request> {
-        let own = Url::parse(&self.render(&self.url, context, true)?)
+        let own = self.render(&self.url, context, true)?.ok_or_else(|| self.no_beginning())?;
+        let own = Url::parse(&own)
             .map_err(|error| Error::config(&self.pointer, format!("the URL is not valid: {error}")).of(&self.name))?;
         let mut url = match position {
             // It was made from a URL.
@@ -76,16 +108,16 @@ impl Resource {
         // A link has all the parameters that it needs.
         let params = if matches!(position, Position::Link(_)) { &[] } else { self.params.as_slice() };
         for (name, parts) in params {
-            let name = self.render(name, context, false)?;
-            if !paged(&name) {
-                pairs.push((name, self.render(parts, context, false)?));
+            let name = self.render(name, context, false)?.filter(|name| !paged(name));
+            if let (Some(name), Some(value)) = (name, self.render(parts, context, false)?) {
+                pairs.push((name, value));
             }
         }
         pairs.extend(paging.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
 
         let mut headers = Vec::with_capacity(self.headers.len() + 3);
         for (name, parts) in self.headers.iter().filter(|(name, _)| is_own || OPEN_HEADERS.contains(&name.as_str())) {
-            headers.push((name.clone(), self.render(parts, context, false)?));
+            headers.extend(self.render(parts, context, false)?.map(|value| (name.clone(), value)));
         }
         let body = self.body(context, &settings)?;
         let of_body = body.as_ref().map(|_| ("content-type", "application/json"));
@@ -140,10 +172,11 @@ impl Resource {
     fn body(&self, context: &Context, settings: &[Setting<'_>]) -> Result<Option<Value>> {
         let text = |parts: &[Part]| self.render(parts, context, false);
         let value = |part: &Part| match part {
-            Part::Field(field) => self.kept(field, context).cloned(),
-            part => text(std::slice::from_ref(part)).map(Value::String),
+            Part::Field(field) => self.kept(field, context).cloned().map(Some),
+            Part::Incremental(bound) => Ok(context.bound(*bound).cloned()),
+            part => Ok(text(std::slice::from_ref(part))?.map(Value::String)),
         };
-        let mut body = self.body.as_ref().map(|body| body.render(&text, &value)).transpose()?;
+        let mut body = self.body.as_ref().map(|body| body.render(&text, &value)).transpose()?.flatten();
         for setting in settings {
             if let Place::Body(path) = setting.place
                 && !body::set(body.get_or_insert(Value::Null), path, setting.value.clone())
@@ -166,12 +199,18 @@ impl Resource {
         }
     }
 
-    fn render(&self, parts: &[Part], context: &Context, in_path: bool) -> Result<String> {
+    /// A text with its placeholders filled; none where one of them has no value.
+    fn render(&self, parts: &[Part], context: &Context, in_path: bool) -> Result<Option<String>> {
         let mut text = String::new();
         for part in parts {
             match part {
                 Part::Text(plain) => text.push_str(plain),
                 Part::Field(field) => text.push_str(&self.field(field, context, in_path)?),
+                Part::Incremental(bound) => match context.bound(*bound).and_then(bind::scalar) {
+                    Some(value) if in_path => text.push_str(&self.segment(&value, bound.name())?),
+                    Some(value) => text.push_str(&value),
+                    None => return Ok(None),
+                },
                 Part::Secret(slot) => return Err(no_value(slot).of(&self.name)),
                 Part::Variable(name) => {
                     let message = format!("nothing binds the path variable `{name}`");
@@ -179,7 +218,7 @@ impl Resource {
                 }
             }
         }
-        Ok(text)
+        Ok(Some(text))
     }
 
     fn field(&self, field: &Field, context: &Context, in_path: bool) -> Result<String> {
@@ -187,15 +226,26 @@ impl Resource {
         if !in_path {
             return Ok(text);
         }
-        // The value came from the API, so the fault is not the configuration's.
-        bind::segment(&text, &field.to_string(), "")
-            .map_err(|error| Error::new(Kind::Upstream, error.message).of(&self.name))
+        self.segment(&text, &field.to_string())
+    }
+
+    /// A value as a segment of the path. It came from the API, so the fault is not the configuration's.
+    fn segment(&self, text: &str, name: &str) -> Result<String> {
+        bind::segment(text, name, "").map_err(|error| Error::new(Kind::Upstream, error.message).of(&self.name))
+    }
+
+    /// The error of a path that needs a cursor where there is none.
+    fn no_beginning(&self) -> Error {
+        let message = "the path needs a value of `incremental`, and there is none yet";
+        Error::config(format!("{}/endpoint/incremental", self.pointer), message)
+            .of(&self.name)
+            .advice("give `initial_value`")
     }
 
     /// The value of a parent's field.
     fn kept<'c>(&self, field: &Field, context: &'c Context) -> Result<&'c Value> {
         context
-            .0
+            .fields
             .get(&field.to_string())
             .ok_or_else(|| Error::new(Kind::Internal, format!("the value of `{field}` was not kept")).of(&self.name))
     }

@@ -1,7 +1,8 @@
-//! Texts with placeholders: `{name}` for a variable, `{resources.parent.field}` for a field of a parent's record, `{{` and
-//! `}}` for braces.
+//! Texts with placeholders: `{name}` for a variable, `{resources.parent.field}` for a field of a parent's record,
+//! `{incremental.start_value}` and its like for the range that is read, `{{` and `}}` for braces.
 
 use crate::error::Error;
+use crate::incremental::Bound;
 use std::fmt;
 
 /// A part of a template.
@@ -13,6 +14,8 @@ pub enum Part {
     Variable(String),
     /// A field of a parent's record.
     Field(Field),
+    /// A value of the range that is read.
+    Incremental(Bound),
     /// A secret that no host took out of the configuration.
     Secret(String),
 }
@@ -81,6 +84,7 @@ pub fn shown(parts: &[Part]) -> String {
         Part::Text(text) => text.clone(),
         Part::Variable(name) => format!("{{{name}}}"),
         Part::Field(field) => format!("{{resources.{field}}}"),
+        Part::Incremental(bound) => format!("{{incremental.{}}}", bound.name()),
         Part::Secret(name) => format!("{{secret: {name}}}"),
     });
     texts.collect()
@@ -91,6 +95,16 @@ fn placeholder(name: &str, pointer: &str) -> Result<Part, Error> {
         return Field::parse(field).map(Part::Field).ok_or_else(|| {
             Error::config(pointer, format!("`{{{name}}}` names no field"))
                 .advice("write `{resources.parent.field}`, such as `{resources.applications.id}`")
+        });
+    }
+    if let Some(value) = name.strip_prefix("incremental.") {
+        let known = ["start_value", "last_value", "initial_value", "end_value"];
+        return Bound::named(value).map(Part::Incremental).ok_or_else(|| {
+            let advice = match crate::config::nearest(value, known.into_iter()) {
+                Some(near) => format!("did you mean `{{incremental.{near}}}`?"),
+                None => "write `start_value`, `last_value`, `initial_value` or `end_value` after the dot".to_owned(),
+            };
+            Error::config(pointer, format!("`{{{name}}}` names no value of `incremental`")).advice(advice)
         });
     }
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
@@ -113,20 +127,14 @@ mod tests {
             [Part::Text("/u/".into()), Part::Variable("user".into()), Part::Text("/x{y}/".into()), Part::Field(field)]
         );
         assert_eq!(parse("", "/p").unwrap(), [Part::Text(String::new())]);
+        assert_eq!(parse("{incremental.end_value}", "/p").unwrap(), [Part::Incremental(Bound::End)]);
     }
 
     #[test]
     fn refuses_what_is_no_placeholder() {
-        for text in [
-            "{",
-            "a}b",
-            "{}",
-            "{a b}",
-            "{resources.x}",
-            "{resources..y}",
-            "{incremental.start_value}",
-            "{resources.x.}",
-        ] {
+        for text in
+            ["{", "a}b", "{}", "{a b}", "{resources.x}", "{resources..y}", "{incremental.start}", "{resources.x.}"]
+        {
             assert!(parse(text, "/p").is_err(), "{text}");
         }
     }

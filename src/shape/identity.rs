@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::Value;
 use sha3::Shake128;
 use sha3::digest::{ExtendableOutput, Update, XofReader};
 
@@ -18,7 +19,47 @@ pub fn child(parent: &str, table: &str, index: i64) -> String {
     hash(&format!("{parent}_{table}_{index}"))
 }
 
+/// Tells a record from others, whatever the order of its keys: the SHAKE-128 hash of its compact JSON with sorted keys, of 9
+/// bytes (reference, section 6.4).
+pub fn of_record(record: &Value) -> String {
+    let mut text = String::new();
+    write_sorted(record, &mut text);
+    hash_of::<9>(&text)
+}
+
+fn write_sorted(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut keys: Vec<&String> = fields.keys().collect();
+            keys.sort_unstable();
+            text.push('{');
+            for (nth, key) in keys.into_iter().enumerate() {
+                let comma = if nth > 0 { "," } else { "" };
+                text.push_str(comma);
+                text.push_str(&Value::from(key.as_str()).to_string());
+                text.push(':');
+                write_sorted(fields.get(key).unwrap_or(&Value::Null), text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (nth, item) in items.iter().enumerate() {
+                let comma = if nth > 0 { "," } else { "" };
+                text.push_str(comma);
+                write_sorted(item, text);
+            }
+            text.push(']');
+        }
+        plain => text.push_str(&plain.to_string()),
+    }
+}
+
 fn hash(text: &str) -> String {
+    hash_of::<BYTES>(text)
+}
+
+fn hash_of<const BYTES: usize>(text: &str) -> String {
     let mut hasher = Shake128::default();
     hasher.update(text.as_bytes());
     let mut bytes = [0; BYTES];
@@ -35,5 +76,14 @@ mod tests {
         // Reference, section 9.4: verified with dlt 1.31.
         assert_eq!(hash(r#"{"id":1}"#), "z5jIxXIbUnmbKw");
         assert_eq!(child("z5jIxXIbUnmbKw", "rec__kids", 0), "7z0TEErrak8PJQ");
+    }
+
+    #[test]
+    fn a_record_is_the_same_in_any_order_of_keys() {
+        // Reference, section 6.4: verified with dlt 1.31.
+        assert_eq!(of_record(&serde_json::json!({"id": 2})), "M6/KlLzJ2FeV");
+        let of = |text: &str| of_record(&serde_json::from_str(text).unwrap());
+        assert_eq!(of(r#"{"b": [1, {"d": null, "c": "x"}], "a": 1}"#), of(r#"{"a":1,"b":[1,{"c":"x","d":null}]}"#));
+        assert_ne!(of(r#"{"a": 1}"#), of(r#"{"a": "1"}"#));
     }
 }

@@ -1,10 +1,16 @@
 //! Which texts are timestamps (reference, section 10.2).
 
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 
 /// Microseconds since 1970-01-01T00:00:00Z of an ISO date-time, a naive one taken as UTC; None for every other text.
 pub fn parse(text: &str) -> Option<i64> {
+    let (datetime, offset) = read(text)?;
+    Some(offset.to_timestamp(datetime).ok()?.as_microsecond())
+}
+
+/// The local date and time of an ISO date-time, to the microsecond, and its offset; UTC where it names none.
+pub fn read(text: &str) -> Option<(DateTime, Offset)> {
     // Most texts end here: no date without its first dash.
     if text.as_bytes().get(4) != Some(&b'-') {
         return None;
@@ -15,8 +21,7 @@ pub fn parse(text: &str) -> Option<i64> {
     let at = rest.find(['Z', '+', '-']).unwrap_or(rest.len());
     let (time, zone) = (rest.get(..at)?, rest.get(at..)?);
     let offset = offset_of(zone)?;
-    let datetime = date.to_datetime(time_of(time)?);
-    Some(offset.to_timestamp(datetime).ok()?.as_microsecond())
+    Some((date.to_datetime(time_of(time)?), offset))
 }
 
 /// Digits of exactly this many places.
@@ -24,7 +29,8 @@ fn number<T: std::str::FromStr>(text: &str, places: usize) -> Option<T> {
     (text.len() == places && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-fn date_of(text: &str) -> Option<Date> {
+/// An ISO date.
+pub fn date_of(text: &str) -> Option<Date> {
     let mut parts = text.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
     Date::new(number(year, 4)?, number(month, 2)?, number(day, 2)?).ok()

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use spile_host::{
     COMPONENT,
     gate::{Client, Credentials, Gate, Origin, Policy, Secrets, Withheld},
-    sandbox::{Host, HostOptions, Limits, OpenRequest, SourceConfig, Step},
+    sandbox::{Extent, Host, HostOptions, Limits, OpenRequest, SourceConfig, Step},
 };
 use tempfile::TempDir;
 
@@ -454,7 +454,8 @@ async fn read_in_sandbox(source: Value, origins: &[Origin], credentials: Credent
     let mut connector = host.load(COMPONENT).unwrap().start(gate, limits).await.unwrap();
     let source = SourceConfig { config: source.to_string(), params: "{}".to_owned(), bindings: "{}".to_owned() };
     let (resources, load_id) = (Vec::new(), "1700000000.5".to_owned());
-    let request = OpenRequest { source, resources, state: None, schema: None, window: 8, load_id };
+    let extent = Extent::default();
+    let request = OpenRequest { source, resources, state: None, schema: None, window: 8, load_id, extent };
     connector.open(&request).await.unwrap();
     let mut rows = 0;
     loop {

@@ -14,7 +14,7 @@ use spile_host::{
     gate::{Client, Gate, Origin, Policy, Secrets, Withheld},
     pipeline::Pipeline,
     run::{self, Prepared},
-    sandbox::{CodeCache, Host, HostOptions, Limits, OpenRequest, SourceConfig, Step},
+    sandbox::{CodeCache, Extent, Host, HostOptions, Limits, OpenRequest, SourceConfig, Step},
 };
 
 use crate::setting::{AS_GIVEN, Setting};
@@ -50,7 +50,8 @@ async fn memory_after_a_run(mut source: Value, setting: &Setting) -> Vec<u8> {
     };
     let resources = ["applications", "models"].map(str::to_owned).to_vec();
     let load_id = "1700000000.5".to_owned();
-    let request = OpenRequest { source, resources, state: None, schema: None, window: 8, load_id };
+    let extent = Extent::default();
+    let request = OpenRequest { source, resources, state: None, schema: None, window: 8, load_id, extent };
     connector.open(&request).await.unwrap();
     let mut rows = 0;
     loop {
@@ -139,6 +140,9 @@ async fn a_run_in_a_process_of_its_own() {
         resources: vec!["app_inputs".to_owned()],
         window: 8,
         memory_limit: Some(format!("{DUCKDB_MIB}MiB")),
+        since: None,
+        until: None,
+        full_refresh: false,
     };
     let report = prepared.run(&secrets, &options, &mut |_| {}, std::future::pending()).await.unwrap();
     let rows = report.counts.iter().find(|counts| counts.resource == "app_inputs").unwrap().rows;

@@ -78,6 +78,15 @@ pub struct Run {
     /// The schema of the tables; `<name>_dataset` where neither this nor the file says it
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
+    /// Where resources with a cursor begin, whatever was read before: a date, a date-time or a number, as the cursor is
+    #[arg(long, value_name = "VALUE")]
+    pub since: Option<String>,
+    /// Where they end; records from there on are left out
+    #[arg(long, value_name = "VALUE")]
+    pub until: Option<String>,
+    /// Read everything anew, and put it in the place of what the tables hold
+    #[arg(long, conflicts_with = "since")]
+    pub full_refresh: bool,
     /// How many requests may be in flight at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub window: u32,

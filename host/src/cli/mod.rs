@@ -86,7 +86,14 @@ async fn run(args: args::Run) -> Result<()> {
     pipeline.dataset = args.dataset.unwrap_or(pipeline.dataset);
     let connector = connector(&args.source)?;
     let prepared = prepare(&pipeline, &connector).await?;
-    let options = Options { resources: args.resources, window: args.window, memory_limit: args.memory_limit };
+    let options = Options {
+        resources: args.resources,
+        window: args.window,
+        memory_limit: args.memory_limit,
+        since: args.since,
+        until: args.until,
+        full_refresh: args.full_refresh,
+    };
     let mut progress = Progress::new();
     let outcome = prepared.run(&secrets, &options, &mut |event| progress.tell(&event), interrupted()).await;
     progress.end();

@@ -80,7 +80,8 @@ pub fn run_json(report: &Report) -> String {
 /// What a file asks for.
 pub fn description(prepared: &Prepared<'_>) -> String {
     let description = &prepared.description;
-    let mut resources = table(&["resource", "table", "parent", "rows are", "key", "first request", "unbound"], 99);
+    let mut resources =
+        table(&["resource", "table", "parent", "rows are", "key", "cursor", "first request", "unbound"], 99);
     for resource in &description.resources {
         resources.add_row(vec![
             resource.name.clone(),
@@ -88,6 +89,7 @@ pub fn description(prepared: &Prepared<'_>) -> String {
             resource.parent.clone().unwrap_or_default(),
             disposition(resource.write_disposition).to_owned(),
             resource.primary_key.join(", "),
+            resource.cursor.clone().unwrap_or_default(),
             format!("{} {}", resource.method, resource.url),
             resource.unbound.join(", "),
         ]);
@@ -107,7 +109,8 @@ pub fn description_json(prepared: &Prepared<'_>) -> String {
         .map(|resource| {
             json!({"name": resource.name, "table": resource.table, "parent": resource.parent,
                 "primary_key": resource.primary_key, "write_disposition": disposition(resource.write_disposition),
-                "method": resource.method, "url": resource.url, "selected": resource.selected, "unbound": resource.unbound})
+                "method": resource.method, "url": resource.url, "selected": resource.selected,
+                "unbound": resource.unbound, "cursor": resource.cursor})
         })
         .collect();
     let tokens: Vec<Value> = (prepared.token_origins().into_iter())

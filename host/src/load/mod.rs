@@ -75,6 +75,8 @@ pub struct Options {
     pub digest: String,
     /// The resources that this run delivers.
     pub resources: Vec<ResourcePlan>,
+    /// Whether the rows that are there go, however the new ones are written.
+    pub full_refresh: bool,
     /// What the database may take of the machine.
     pub limits: Resources,
     /// Stage durably when this many rows are buffered,
@@ -93,6 +95,7 @@ impl Options {
             dataset: dataset.to_owned(),
             digest: digest.to_owned(),
             resources,
+            full_refresh: false,
             limits: Resources::default(),
             commit_rows: 50_000,
             commit_bytes: 64 << 20,

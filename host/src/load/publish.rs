@@ -47,6 +47,11 @@ pub(super) fn publish(
             let stored = before.get(&table.known.table).map(Vec::as_slice).unwrap_or_default();
             migrate(session, &table.last, table.columns, stored)?;
         }
+        if options.full_refresh {
+            for table in chain.iter().filter(|table| before.contains_key(&table.known.table)) {
+                session.run(&format!("DELETE FROM {}", table.last), &[])?;
+            }
+        }
         if merges {
             give_root_ids(session, &chain, &before)?;
         }

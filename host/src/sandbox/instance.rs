@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use wasmtime::component::ResourceAny;
 use wasmtime::{Store, WasmCoreDump};
 
-pub use super::bindings::exports::spile::connector::source::SourceConfig;
+pub use super::bindings::exports::spile::connector::source::{Extent, SourceConfig};
 
 /// What a configuration asks for.
 #[derive(Clone, Debug)]
@@ -31,6 +31,14 @@ pub struct Description {
     pub slots: Vec<Slot>,
     /// Things that work but are better said otherwise.
     pub warnings: Vec<Error>,
+}
+
+/// All that is new.
+#[allow(clippy::derivable_impls, reason = "the type is generated")]
+impl Default for Extent {
+    fn default() -> Self {
+        Self { since: None, until: None, full_refresh: false }
+    }
 }
 
 /// How to read.
@@ -48,6 +56,8 @@ pub struct OpenRequest {
     pub window: u32,
     /// Names this run.
     pub load_id: String,
+    /// How much is read of resources with a cursor.
+    pub extent: Extent,
 }
 
 /// One running connector: its memory, its handles, its reader, and the gate to the network.
@@ -136,9 +146,9 @@ impl Instance {
 
     /// Opens a reader, in the place of one that was open. Makes no request.
     pub async fn open(&mut self, request: &OpenRequest) -> Result<()> {
-        let OpenRequest { source, resources, state, schema, window, load_id } = request.clone();
+        let OpenRequest { source, resources, state, schema, window, load_id, extent } = request.clone();
         let encoding = wit::Encoding::Arrow;
-        let request = wit::OpenRequest { source, resources, state, schema, encoding, window, load_id };
+        let request = wit::OpenRequest { source, resources, state, schema, encoding, window, load_id, extent };
         let opened = self
             .call(move |running| {
                 async move {

@@ -17,7 +17,7 @@ mod store;
 
 pub use code_cache::{CodeCache, CodeSource};
 pub use engine::{Connector, Host, HostOptions, IMPORTS};
-pub use instance::{Description, Instance, OpenRequest, SourceConfig};
+pub use instance::{Description, Extent, Instance, OpenRequest, SourceConfig};
 pub use limits::Limits;
 pub use rows::{
     Batch, Column, DataType, ResourceCounts, ResourceDescription, Slot, Step, Summary, TableRows, Wait,

@@ -180,7 +180,7 @@ fn older_params(endpoint: &mut Map<String, Value>, pointer: &str, path: Option<&
                 if let Some(convert) = fields.remove("transform") {
                     fields.insert("convert".to_owned(), convert);
                 }
-                if taken || incremental.is_some() {
+                if incremental.is_some() {
                     let message = format!("`{name}` is a second cursor, and an endpoint has one `incremental`");
                     spelling.defect(&place, message, "leave one of them out");
                     continue;
@@ -197,6 +197,10 @@ fn older_params(endpoint: &mut Map<String, Value>, pointer: &str, path: Option<&
                     "write its keys into `incremental` of the endpoint, and `{name}: \"{{incremental.start_value}}\"` here"
                 );
                 spelling.older(&place, format!("the `incremental` form of `{name}` is the older one"), advice);
+                if taken {
+                    let message = format!("`incremental` has no effect beside the one of the parameter `{name}`");
+                    spelling.older(&format!("{pointer}/incremental"), message, "leave one of them out".to_owned());
+                }
                 spelling.moved.push((format!("{pointer}/incremental"), place));
                 incremental = Some(fields);
             }

@@ -175,7 +175,7 @@ impl Incremental {
     fn lagging(&self, last: &Value) -> Result<Value> {
         let Some(lag) = &self.lag else { return Ok(last.clone()) };
         let is_min = self.last_value == crate::config::model::LastValue::Min;
-        let start = lag.apply(last, !is_min).ok_or_else(|| self.unmoved("lag", last))?;
+        let start = lag.rounded_for(last).apply(last, !is_min).ok_or_else(|| self.unmoved("lag", last))?;
         Ok(match &self.initial {
             Some(initial) if self.compare(&start, initial) == Some(Ordering::Less) => initial.clone(),
             _ => start,

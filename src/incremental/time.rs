@@ -5,7 +5,7 @@ use crate::config::model::Length;
 use crate::error::{Error, Result};
 use crate::plan::scalar;
 use crate::shape::timestamp;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::fmt::{strtime, temporal};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Span, Timestamp};
@@ -46,15 +46,15 @@ impl Shift {
     pub fn apply(&self, value: &Value, back: bool) -> Option<Value> {
         match value {
             Value::Number(number) => self.of_number(number, back).map(Value::Number),
-            Value::String(text) => match (timestamp::date_of(text), timestamp::read(text)) {
-                (Some(date), _) => {
+            Value::String(text) => match (date_of(text), timestamp::read(text)) {
+                (Some((date, form)), _) => {
                     let midnight = date.at(0, 0, 0, 0);
                     let moved = match self {
                         Self::Number(days) => shifted(midnight, *days * 86_400.0, back)?,
                         Self::Span(span) => spanned(midnight, span, back)?,
                     };
                     // A part of a day cannot be said in a date.
-                    (moved.time() == midnight.time()).then(|| Value::from(moved.date().to_string()))
+                    (moved.time() == midnight.time()).then(|| Value::from(moved.date().strftime(form).to_string()))
                 }
                 (None, Some((local, _))) => {
                     let moved = match self {
@@ -69,6 +69,19 @@ impl Shift {
                 }
             },
             _ => None,
+        }
+    }
+
+    /// The length for a value that has no parts, a whole number or a date: rounded up to whole units.
+    pub fn rounded_for(&self, value: &Value) -> Self {
+        let is_whole = match value {
+            Value::Number(number) => number.is_i64(),
+            Value::String(text) => text.parse::<i64>().is_ok() || date_of(text).is_some(),
+            _ => false,
+        };
+        match self {
+            Self::Number(number) if is_whole => Self::Number(number.ceil()),
+            other => other.clone(),
         }
     }
 
@@ -91,6 +104,16 @@ impl Shift {
         }
         Number::from_f64(number.as_f64()? + by)
     }
+}
+
+/// A date, and the pattern that it is written by: with dashes or without.
+fn date_of(text: &str) -> Option<(Date, &'static str)> {
+    let without_dashes = || {
+        let is_date = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_date.then(|| Date::strptime("%Y%m%d", text).ok()).flatten()
+    };
+    let with_dashes = timestamp::date_of(text).map(|date| (date, "%Y-%m-%d"));
+    with_dashes.or_else(|| without_dashes().map(|date| (date, "%Y%m%d")))
 }
 
 fn shifted(local: DateTime, seconds: f64, back: bool) -> Option<DateTime> {
@@ -127,15 +150,18 @@ pub fn now_like(form: Option<&Value>, now: u64) -> Option<Value> {
     Some(match form {
         Some(Value::Number(number)) if is_milliseconds(number) => Value::from(now),
         Some(Value::Number(_)) => Value::from(seconds),
-        Some(Value::String(text)) if timestamp::date_of(text).is_some() => {
-            let is_midnight = local.time() == DateTime::default().time();
-            Value::from(if is_midnight { local.date() } else { local.date().tomorrow().ok()? }.to_string())
-        }
-        Some(Value::String(text)) => {
-            let (_, offset) = timestamp::read(text)?;
-            let there = offset.to_datetime(Timestamp::from_second(seconds).ok()?);
-            Value::from(like(text, there))
-        }
+        Some(Value::String(text)) => match date_of(text) {
+            Some((_, form)) => {
+                let is_midnight = local.time() == DateTime::default().time();
+                let date = if is_midnight { local.date() } else { local.date().tomorrow().ok()? };
+                Value::from(date.strftime(form).to_string())
+            }
+            None => {
+                let (_, offset) = timestamp::read(text)?;
+                let there = offset.to_datetime(Timestamp::from_second(seconds).ok()?);
+                Value::from(like(text, there))
+            }
+        },
         _ => Value::from(format!("{local}Z")),
     })
 }
@@ -248,6 +274,17 @@ mod tests {
             assert_eq!(shift(length).apply(&from, false), Some(to.clone()), "{from}");
         }
         assert_eq!(shift(json!(1)).apply(&json!("2025-03-01"), true), Some(json!("2025-02-28")));
+        assert_eq!(shift(json!("P1D")).apply(&json!("20250301"), true), Some(json!("20250228")));
+        assert_eq!(shift(json!(1)).apply(&json!("20250230"), true), Some(json!("20250229")));
+        for (value, to) in [
+            (json!(7), json!(6)),
+            (json!("7"), json!("6")),
+            (json!("2025-03-01"), json!("2025-02-28")),
+            (json!(7.25), json!(6.75)),
+            (json!("2025-03-01T00:00:01.0"), json!("2025-03-01T00:00:00.5")),
+        ] {
+            assert_eq!(shift(json!(0.5)).rounded_for(&value).apply(&value, true), Some(to));
+        }
         for (length, from) in [
             (json!("PT1H"), json!("2025-01-01")),
             (json!("P1M"), json!(5)),
@@ -276,6 +313,7 @@ mod tests {
         assert_eq!(now(Some(json!(0))), Some(json!(1_700_000_001)));
         assert_eq!(now(Some(json!(1_600_000_000_000_i64))), Some(json!(1_700_000_000_500_i64)));
         assert_eq!(now(Some(json!("2020-01-01"))), Some(json!("2023-11-15")));
+        assert_eq!(now(Some(json!("20200101"))), Some(json!("20231115")));
         assert_eq!(now(Some(json!("2020-01-01 10:00:00+01:00"))), Some(json!("2023-11-14 23:13:21+01:00")));
         assert_eq!(now(Some(json!("x"))), None);
     }

@@ -10,6 +10,20 @@
 //!   dlt: {…}            # what it does: `requests`, `rows` and `columns` by table, `fails` with this text; what is left out is the same
 //!   spile: {…}          # likewise; `extra: N` are requests that are made in vain with several in flight
 //! ```
+//!
+//! What several runs of one pipeline do, one after another, while the records of the API change:
+//!
+//! ```yaml
+//! runs:
+//!   - records: { /boats: […] }  # of the route with this path, until a later run changes them again
+//!   - records: {…}
+//!     dlt: {…}          # what this run does, where that is not the same for both; `rows` are all that are there after it
+//!     spile: {…}
+//!   - {}                # nothing has changed
+//! difference: { why: … }
+//! ```
+//!
+//! Where both fail, and do the same otherwise, it is no difference: the run says how each of them fails.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -22,11 +36,19 @@ pub struct Case {
     /// The file's name without its ending.
     pub name: String,
     pub source: Value,
-    /// Read anew for each server.
-    pub api: Value,
     pub params: Map<String, Value>,
     pub secrets: BTreeMap<String, String>,
-    pub difference: Option<Difference>,
+    /// At least one.
+    pub runs: Vec<Run>,
+    /// Why the two differ.
+    pub why: Option<String>,
+}
+
+pub struct Run {
+    /// Read anew for each server.
+    pub api: Value,
+    /// What dlt and Spile do, where that is not simply the same.
+    pub said: Option<(Side, Side)>,
 }
 
 #[derive(Deserialize)]
@@ -39,14 +61,25 @@ struct File {
     #[serde(default)]
     secrets: BTreeMap<String, String>,
     difference: Option<Difference>,
+    #[serde(default)]
+    runs: Vec<Change>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Difference {
-    pub why: String,
-    pub dlt: Side,
-    pub spile: Side,
+struct Difference {
+    why: String,
+    dlt: Option<Side>,
+    spile: Option<Side>,
+}
+
+/// A run of several.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Change {
+    records: BTreeMap<String, Vec<Value>>,
+    dlt: Option<Side>,
+    spile: Option<Side>,
 }
 
 /// What one of the two does.
@@ -78,7 +111,34 @@ impl Case {
         let document = Document::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file: File =
             serde_json::from_value(document.value).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let File { source, api, params, secrets, difference } = file;
-        Self { name: path.file_stem().unwrap().to_str().unwrap().to_owned(), source, api, params, secrets, difference }
+        let File { source, api, params, secrets, difference, runs } = file;
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let (why, single) = match difference {
+            None => (None, None),
+            Some(Difference { why, dlt, spile }) => (Some(why), both(dlt, spile)),
+        };
+        assert!(runs.is_empty() || single.is_none(), "{name}: each of several runs says itself what is different");
+        let runs = match runs.is_empty() {
+            true => vec![Run { api, said: single }],
+            false => one_after_another(&name, api, runs),
+        };
+        Self { name, source, params, secrets, runs, why }
     }
+}
+
+fn both(dlt: Option<Side>, spile: Option<Side>) -> Option<(Side, Side)> {
+    (dlt.is_some() || spile.is_some()).then(|| (dlt.unwrap_or_default(), spile.unwrap_or_default()))
+}
+
+/// The runs, each with the API as all changes up to it have left it.
+fn one_after_another(name: &str, mut api: Value, changes: Vec<Change>) -> Vec<Run> {
+    let mut run = |Change { records, dlt, spile }| {
+        for (path, records) in records {
+            let mut routes = api["routes"].as_array_mut().into_iter().flatten();
+            let route = routes.find(|route| route["path"] == *path);
+            route.unwrap_or_else(|| panic!("{name}: there is no route {path}"))["records"] = records.into();
+        }
+        Run { api: api.clone(), said: both(dlt, spile) }
+    };
+    changes.into_iter().map(&mut run).collect()
 }

@@ -1,7 +1,7 @@
 //! The comparison.
 
 use crate::{
-    case::{Case, Side},
+    case::{Case, Run, Side},
     engines::{self, Dlt, Outcome},
     tables::{Tables, said},
 };
@@ -18,27 +18,38 @@ const DEFAULT_WINDOW: u32 = 8;
 pub fn both_ways(case: &Case, dlt: &mut Dlt) -> Result<(), String> {
     let by_dlt = dlt.run(case);
     let by_spile = engines::spile(case, 1);
-    let extra = match &case.difference {
-        None => {
-            same(&by_dlt, &by_spile)?;
-            0
-        }
-        Some(difference) => {
-            let of_dlt = as_said(&by_dlt, &difference.dlt, &by_spile).map_err(|why| format!("dlt: {why}"))?;
-            let of_spile = as_said(&by_spile, &difference.spile, &by_dlt).map_err(|why| format!("spile: {why}"))?;
-            if of_dlt == of_spile {
-                return Err("both do the same: the difference is none".to_owned());
-            }
-            difference.spile.extra
+    let wide = engines::spile(case, DEFAULT_WINDOW);
+    let mut differ = false;
+    for (number, (((run, by_dlt), by_spile), wide)) in
+        case.runs.iter().zip(&by_dlt).zip(&by_spile).zip(&wide).enumerate()
+    {
+        let done = one_run(run, by_dlt, by_spile, wide);
+        differ |= done.map_err(|why| format!("in run {} of {}: {why}", number + 1, case.runs.len()))?;
+    }
+    match (differ, &case.why) {
+        (true, None) => Err("the two differ, and nothing says why".to_owned()),
+        (false, Some(_)) => Err("both do the same: the difference is none".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Compares one run, and says whether the two differ, as the case says.
+fn one_run(run: &Run, dlt: &Outcome, spile: &Outcome, wide: &Outcome) -> Result<bool, String> {
+    let (differ, extra) = match &run.said {
+        None => (same(dlt, spile).map(|()| false)?, 0),
+        Some((dlt_said, spile_said)) => {
+            let of_dlt = as_said(dlt, dlt_said, spile).map_err(|why| format!("dlt: {why}"))?;
+            let of_spile = as_said(spile, spile_said, dlt).map_err(|why| format!("spile: {why}"))?;
+            (of_dlt != of_spile, spile_said.extra)
         }
     };
-    let wide = engines::spile(case, DEFAULT_WINDOW);
-    at_most_one_more_in_each_chain(&by_spile.requests, &wide.requests, extra)?;
-    match (by_spile.tables, wide.tables) {
-        (Ok(narrow), Ok(wide)) => same_tables(&narrow, &wide, ("one at a time", "several at once")),
-        (Err(_), Err(_)) => Ok(()),
-        (Ok(_), Err(why)) | (Err(why), Ok(_)) => Err(format!("fails with one window only: {why}")),
+    at_most_one_more_in_each_chain(&spile.requests, &wide.requests, extra)?;
+    match (&spile.tables, &wide.tables) {
+        (Ok(narrow), Ok(wide)) => same_tables(narrow, wide, ("one at a time", "several at once"))?,
+        (Err(_), Err(_)) => {}
+        (Ok(_), Err(why)) | (Err(why), Ok(_)) => return Err(format!("fails with one window only: {why}")),
     }
+    Ok(differ)
 }
 
 /// What a run did: requests; rows and columns by table, if it did not fail.
@@ -89,6 +100,22 @@ fn as_said(outcome: &Outcome, side: &Side, other: &Outcome) -> Result<Seen, Stri
         }
     }
     Ok((requests, Some((rows, columns))))
+}
+
+/// What a run did, as a case writes it.
+pub fn shown(outcome: &Outcome) -> String {
+    let (mut text, list) = (String::new(), |lines: Vec<String>| lines.join("\n  - "));
+    writeln!(text, "requests:\n  - {}", list(texts(&outcome.requests))).unwrap();
+    match &outcome.tables {
+        Err(error) => writeln!(text, "fails: {error}").unwrap(),
+        Ok(tables) => {
+            for (name, rows) in tables.plain() {
+                let rows = rows.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
+                writeln!(text, "{name}: {}\n  - {}", tables.0[&name].columns.join(", "), list(rows)).unwrap();
+            }
+        }
+    }
+    text
 }
 
 fn texts(requests: &[Asked]) -> Vec<String> {

@@ -1,7 +1,7 @@
 """Runs REST sources through dlt, one after another: starting dlt takes longer than a run.
 
 Reads tasks as lines of JSON from standard input, {"source": ..., "folder": ...}, loads each into `dlt.duckdb` in its folder,
-dataset `data`, and writes {} or {"error": ...} as a line to standard output.
+dataset `data`, and writes {} or {"error": ...} as a line to standard output. Tasks of one folder are runs of one pipeline.
 """
 
 import json

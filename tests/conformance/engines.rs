@@ -1,7 +1,7 @@
 //! The two that are compared.
 
 use crate::{case::Case, tables::Tables};
-use mock_api::scripted::{Asked, ScriptedApi};
+use mock_api::scripted::{Asked, Script, ScriptedApi};
 use serde_json::{Value, json};
 use spile_host::destination::Target;
 use std::{
@@ -12,7 +12,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-/// What came of a run.
+/// What came of one run.
 pub struct Outcome {
     pub requests: Vec<Asked>,
     /// The tables, or what went wrong.
@@ -20,27 +20,27 @@ pub struct Outcome {
 }
 
 /// Runs the case through `spile` with so many requests at once.
-pub fn spile(case: &Case, window: u32) -> Outcome {
-    let (api, folder) = setting(case);
-    let source = placed(&case.source, api.base_url());
-    let file = folder.path().join("case.json");
-    fs::write(&file, json!({"name": "case", "source": source, "params": case.params}).to_string()).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_spile"));
-    command.arg("run").arg(&file).current_dir(&folder).stdin(Stdio::null());
-    command.args(["--to", "duckdb:spile.duckdb", "--dataset", "data", "--window", &window.to_string()]);
-    for origin in [api.base_url().to_owned(), other_origin(api.base_url())] {
-        command.args(["--allow-private", &origin]);
-    }
-    for (name, value) in &case.secrets {
-        let variable = format!("SPILE_CASE_{}", name.to_uppercase());
-        command.args(["--secret", &format!("{name}=env:{variable}")]).env(variable, value);
-    }
-    let output = command.output().expect("the program starts");
-    let tables = match output.status.success() {
-        true => Ok(Tables::read(&Target::DuckDb { path: folder.path().join("spile.duckdb") })),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-    };
-    Outcome { requests: api.asked(), tables }
+pub fn spile(case: &Case, window: u32) -> Vec<Outcome> {
+    runs(case, |base_url, folder| {
+        let source = placed(&case.source, base_url);
+        let file = folder.join("case.json");
+        fs::write(&file, json!({"name": "case", "source": source, "params": case.params}).to_string()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spile"));
+        command.arg("run").arg(&file).current_dir(folder).stdin(Stdio::null());
+        command.args(["--to", "duckdb:spile.duckdb", "--dataset", "data", "--window", &window.to_string()]);
+        for origin in [base_url, &other_origin(base_url)] {
+            command.args(["--allow-private", origin]);
+        }
+        for (name, value) in &case.secrets {
+            let variable = format!("SPILE_CASE_{}", name.to_uppercase());
+            command.args(["--secret", &format!("{name}=env:{variable}")]).env(variable, value);
+        }
+        let output = command.output().expect("the program starts");
+        match output.status.success() {
+            true => Ok(Tables::read(&Target::DuckDb { path: folder.join("spile.duckdb") })),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    })
 }
 
 /// A process that runs dlt.
@@ -72,24 +72,24 @@ impl Dlt {
     }
 
     /// Runs the case through dlt.
-    pub fn run(&mut self, case: &Case) -> Outcome {
-        let (api, folder) = setting(case);
-        let source = revealed(&placed(&case.source, api.base_url()), &case.secrets);
-        writeln!(self.tasks, "{}", json!({"source": source, "folder": folder.path()})).unwrap();
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
-            panic!(
-                "{}: dlt's process ended:\n{}",
-                case.name,
-                fs::read_to_string(self.home.path().join("stderr")).unwrap()
-            )
-        });
-        let tables = match answer["error"].as_str() {
-            None => Ok(Tables::read(&Target::DuckDb { path: folder.path().join("dlt.duckdb") })),
-            Some(error) => Err(error.to_owned()),
-        };
-        Outcome { requests: api.asked(), tables }
+    pub fn run(&mut self, case: &Case) -> Vec<Outcome> {
+        runs(case, |base_url, folder| {
+            let source = revealed(&placed(&case.source, base_url), &case.secrets);
+            writeln!(self.tasks, "{}", json!({"source": source, "folder": folder})).unwrap();
+            let mut line = String::new();
+            self.answers.read_line(&mut line).unwrap();
+            let answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+                panic!(
+                    "{}: dlt's process ended:\n{}",
+                    case.name,
+                    fs::read_to_string(self.home.path().join("stderr")).unwrap()
+                )
+            });
+            match answer["error"].as_str() {
+                None => Ok(Tables::read(&Target::DuckDb { path: folder.join("dlt.duckdb") })),
+                Some(error) => Err(error.to_owned()),
+            }
+        })
     }
 }
 
@@ -109,9 +109,15 @@ fn python() -> PathBuf {
     cache.join("spile/dlt").join(version).join("bin/python")
 }
 
-fn setting(case: &Case) -> (ScriptedApi, tempfile::TempDir) {
-    let script = serde_json::from_value(case.api.clone()).unwrap_or_else(|error| panic!("{}: {error}", case.name));
-    (ScriptedApi::start(script).unwrap(), tempfile::tempdir().unwrap())
+/// Runs a pipeline as often as the case says, against one server and in one folder.
+fn runs(case: &Case, mut run: impl FnMut(&str, &Path) -> Result<Tables, String>) -> Vec<Outcome> {
+    let (api, folder) = (ScriptedApi::start(Script::default()).unwrap(), tempfile::tempdir().unwrap());
+    let mut outcome = |api_now: &Value| {
+        api.replace(serde_json::from_value(api_now.clone()).unwrap_or_else(|error| panic!("{}: {error}", case.name)));
+        let tables = run(api.base_url(), folder.path());
+        Outcome { requests: api.asked(), tables }
+    };
+    case.runs.iter().map(|run| outcome(&run.api)).collect()
 }
 
 /// With the API's origins where `$api` and `$other` stand.

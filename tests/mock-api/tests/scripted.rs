@@ -149,3 +149,20 @@ fn requests_of_a_chain_are_told_by_what_is_not_the_page() {
     let chains: Vec<_> = api.asked().iter().map(|asked| asked.chain().to_owned()).collect();
     assert_eq!(chains, ["GET /x?boat=1", "GET /x?boat=1", "GET /x?boat=2", "POST /y {\"page\":{},\"q\":1}"]);
 }
+
+#[test]
+fn another_script_takes_its_place_at_the_same_url() {
+    let bearer = ["Authorization: Bearer token-1"];
+    let boats = |records: Value| {
+        json!({"auth": {"issued": "header.authorization"}, "tokens": [{"path": "/token", "answer": {"access_token": "$token"}}],
+            "routes": [{"path": "/boats", "records": records}]})
+    };
+    let api = api(boats(json!([{"id": 1}])));
+    assert_eq!(ask(&api, "POST /token", &[], "").0, 200);
+    assert_eq!(ids(&ask(&api, "GET /boats", &bearer, "").2), [1]);
+    assert_eq!(api.asked().len(), 2);
+    api.replace(serde_json::from_value(boats(json!([{"id": 2}, {"id": 3}]))).unwrap());
+    assert!(api.asked().is_empty());
+    assert_eq!(ids(&ask(&api, "GET /boats", &bearer, "").2), [2, 3]);
+    assert_eq!(api.asked().len(), 1);
+}

@@ -19,12 +19,12 @@ const MOST: usize = 300;
 /// What all connections share.
 #[derive(Clone)]
 pub(super) struct Service {
-    script: Arc<Script>,
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
 struct State {
+    script: Arc<Script>,
+    /// Since this script is there.
     asked: Vec<Asked>,
     /// How many tokens were given.
     issued: usize,
@@ -35,7 +35,14 @@ type Reply = (u16, Vec<(String, String)>, String);
 
 impl Service {
     pub(super) fn new(script: Script) -> Self {
-        Self { script: Arc::new(script), state: Arc::default() }
+        let state = State { script: Arc::new(script), asked: Vec::new(), issued: 0 };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub(super) fn replace(&self, script: Script) {
+        let mut state = self.lock();
+        state.script = Arc::new(script);
+        state.asked.clear();
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {
@@ -48,17 +55,18 @@ impl Service {
     }
 
     fn reply(&self, request: &Received) -> Reply {
-        let found = self.script.routes.iter().find_map(|route| {
+        let mut state = self.lock();
+        let script = state.script.clone();
+        let found = script.routes.iter().find_map(|route| {
             let fields = fields(&route.path, &request.path)?;
             (route.method == request.method).then_some((route, fields))
         });
-        let mut state = self.lock();
         let paging = found.as_ref().and_then(|(route, _)| route.pages.position_at());
         state.asked.push(Asked::new(request, paging));
         if state.asked.len() > MOST {
             return refusal(400, "more requests than any test makes");
         }
-        if let Some(tokens) = self.script.tokens.iter().find(|tokens| tokens.path == request.path) {
+        if let Some(tokens) = script.tokens.iter().find(|tokens| tokens.path == request.path) {
             if !earns(request, tokens) {
                 return refusal(401, "no token for this");
             }
@@ -67,7 +75,7 @@ impl Service {
             return (200, Vec::new(), tokens.answer.to_string().replace("$token", &token));
         }
         let Some((route, fields)) = found else { return refusal(404, "there is no such route") };
-        if !shows(request, route.auth.as_ref().unwrap_or(&self.script.auth), state.issued) {
+        if !shows(request, route.auth.as_ref().unwrap_or(&script.auth), state.issued) {
             return refusal(401, "not the credential that is wanted");
         }
         if route.answers.is_empty() {

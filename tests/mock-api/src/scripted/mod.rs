@@ -56,7 +56,12 @@ impl ScriptedApi {
         self.listening.base_url()
     }
 
-    /// Every request since the start, in the order of arrival.
+    /// Answers by another script from now on. Tokens that were given stay good.
+    pub fn replace(&self, script: Script) {
+        self.service.replace(script);
+    }
+
+    /// Every request since the start, or since the script was replaced, in the order of arrival.
     pub fn asked(&self) -> Vec<Asked> {
         self.service.asked()
     }

@@ -62,9 +62,15 @@ impl Service {
             (route.method == request.method).then_some((route, fields))
         });
         let paging = found.as_ref().and_then(|(route, _)| route.pages.position_at());
-        state.asked.push(Asked::new(request, paging));
+        let asked = Asked::new(request, paging);
+        let before = state.asked.iter().filter(|other| **other == asked).count();
+        state.asked.push(asked.clone());
         if state.asked.len() > MOST {
             return refusal(400, "more requests than any test makes");
+        }
+        let mut recorded = script.recorded.iter().filter(|recorded| recorded.asked() == asked);
+        if let Some(recorded) = recorded.nth(before) {
+            return recorded.answer.reply();
         }
         if let Some(tokens) = script.tokens.iter().find(|tokens| tokens.path == request.path) {
             if !earns(request, tokens) {
@@ -84,10 +90,11 @@ impl Service {
                 Err(why) => refusal(400, &why),
             };
         }
-        route.answers.iter().find(|answer| answer.fits(request)).map_or_else(
-            || refusal(404, "there is no answer to this"),
-            |answer| (answer.status, texts(&answer.headers), answer.content()),
-        )
+        route
+            .answers
+            .iter()
+            .find(|answer| answer.fits(request))
+            .map_or_else(|| refusal(404, "there is no answer to this"), Exchange::reply)
     }
 }
 
@@ -122,8 +129,9 @@ impl Exchange {
             && self.json.as_ref().is_none_or(|json| *json == request.json())
     }
 
-    fn content(&self) -> String {
-        self.text.clone().unwrap_or_else(|| self.body.to_string())
+    fn reply(&self) -> Reply {
+        let body = self.text.clone().unwrap_or_else(|| self.body.to_string());
+        (self.status, texts(&self.headers), body)
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `request` | a request, read whole |
 //! | `asked` | a request, as a test compares it |
 //! | `pages` | the answer of a collection |
+//! | `recorded` | requests in full, with the answers that were given to them |
 //! | `answer` | the answer to a request |
 //! | `credentials` | what a request must show, and where tokens come from |
 
@@ -29,12 +30,14 @@ mod answer;
 mod asked;
 mod credentials;
 mod pages;
+mod recorded;
 mod request;
 mod script;
 
 use crate::sockets::Listening;
 use answer::Service;
 pub use asked::Asked;
+pub use recorded::Recorded;
 pub use script::Script;
 use std::io;
 

@@ -1,14 +1,17 @@
 //! Expressions in configurations: Jinja's expression language, over values that the rule which has them names.
 
-use crate::error::{Error, Kind, Result};
-use minijinja::value::ValueKind;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, filters, tests};
-use serde_json::Value as Json;
-use std::collections::BTreeSet;
-use std::sync::OnceLock;
+mod json;
+mod language;
+pub mod times;
 
-/// How many steps of its virtual machine an evaluation may take; a condition takes some tens.
-const FUEL: u64 = 1_000_000;
+use crate::error::{Error, Kind, Result};
+pub use json::value;
+use language::environment;
+use minijinja::ErrorKind;
+pub use minijinja::Value;
+use minijinja::value::ValueKind;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest text of an expression, in bytes.
 const LONGEST: usize = 4096;
@@ -18,57 +21,12 @@ pub struct Expression {
     compiled: minijinja::Expression<'static, 'static>,
     /// The variables that it uses.
     variables: BTreeSet<String>,
+    /// The fields that it uses of each, as keys; none where it uses the whole.
+    fields: BTreeMap<String, Option<Vec<Vec<String>>>>,
+    /// The keys, the variable first, where it is nothing but a path.
+    bare: Option<Vec<String>>,
     /// What has it, such as `stop_when`.
     what: &'static str,
-}
-
-/// The one environment of all expressions: of the language's own filters and tests those that look at data. The others shape
-/// documents, and would be a tenth of the component.
-fn environment() -> &'static Environment<'static> {
-    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
-    ENVIRONMENT.get_or_init(|| {
-        let mut environment = Environment::empty();
-        environment.add_filter("abs", filters::abs);
-        environment.add_filter("count", filters::length);
-        environment.add_filter("d", filters::default);
-        environment.add_filter("default", filters::default);
-        environment.add_filter("first", filters::first);
-        environment.add_filter("float", filters::float);
-        environment.add_filter("int", filters::int);
-        environment.add_filter("join", filters::join);
-        environment.add_filter("last", filters::last);
-        environment.add_filter("length", filters::length);
-        environment.add_filter("list", filters::list);
-        environment.add_filter("lower", filters::lower);
-        environment.add_filter("max", filters::max);
-        environment.add_filter("min", filters::min);
-        environment.add_filter("replace", filters::replace);
-        environment.add_filter("split", filters::split);
-        environment.add_filter("string", filters::string);
-        environment.add_filter("sum", filters::sum);
-        environment.add_filter("trim", filters::trim);
-        environment.add_filter("upper", filters::upper);
-        environment.add_test("boolean", tests::is_boolean);
-        environment.add_test("defined", tests::is_defined);
-        environment.add_test("endingwith", tests::is_endingwith);
-        environment.add_test("false", tests::is_false);
-        environment.add_test("float", tests::is_float);
-        environment.add_test("in", tests::is_in);
-        environment.add_test("integer", tests::is_integer);
-        environment.add_test("iterable", tests::is_iterable);
-        environment.add_test("mapping", tests::is_mapping);
-        environment.add_test("none", tests::is_none);
-        environment.add_test("number", tests::is_number);
-        environment.add_test("sequence", tests::is_sequence);
-        environment.add_test("startingwith", tests::is_startingwith);
-        environment.add_test("string", tests::is_string);
-        environment.add_test("true", tests::is_true);
-        environment.add_test("undefined", tests::is_undefined);
-        // What an API left out is nothing, however deep it is asked for.
-        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        environment.set_fuel(Some(FUEL));
-        environment
-    })
 }
 
 impl Expression {
@@ -93,18 +51,60 @@ impl Expression {
             };
             return Err(Error::config(pointer, format!("there is no variable `{unknown}` here")).advice(advice));
         }
-        Ok(Self { compiled, variables: used, what })
+        let keys: Vec<String> = inner.trim().split('.').map(str::to_owned).collect();
+        let is_bare = keys.iter().all(|key| {
+            let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+            key.starts_with(is_letter) && key.chars().all(|c| is_letter(c) || c.is_ascii_digit())
+        });
+        // `true` is a path by its form.
+        let bare = keys.first().filter(|first| is_bare && used.contains(*first)).map(|_| keys.clone());
+        let mut fields: BTreeMap<String, Option<Vec<Vec<String>>>> = BTreeMap::new();
+        for path in compiled.undeclared_variables(true).into_iter().collect::<BTreeSet<_>>() {
+            let mut keys = path.split('.').map(str::to_owned);
+            let of_variable = fields.entry(keys.next().unwrap_or_default()).or_insert_with(|| Some(Vec::new()));
+            let keys: Vec<String> = keys.collect();
+            match of_variable {
+                Some(paths) if !keys.is_empty() => paths.push(keys),
+                _ => *of_variable = None,
+            }
+        }
+        Ok(Self { compiled, variables: used, fields, bare, what })
+    }
+
+    /// Whether it uses a variable.
+    pub fn uses(&self, variable: &str) -> bool {
+        self.variables.contains(variable)
+    }
+
+    /// The fields of a variable that it uses, as keys, sorted; none where it uses the variable as a whole.
+    pub fn fields_of(&self, variable: &str) -> Option<&[Vec<String>]> {
+        self.fields.get(variable).map_or(Some(&[][..]), Option::as_deref)
+    }
+
+    /// The keys of the value, the variable first, where the expression is nothing but a path such as `record.a.b`.
+    pub fn path(&self) -> Option<&[String]> {
+        self.bare.as_deref()
     }
 
     /// Whether it holds, where `value_of` gives the values of its variables.
-    pub fn holds(&self, value_of: impl Fn(&str) -> Json) -> Result<bool> {
-        let context = self.variables.iter().map(|name| (name.as_str(), value(&value_of(name))));
+    pub fn holds(&self, value_of: impl Fn(&str) -> Value) -> Result<bool> {
+        self.eval(value_of).map(|value| value.is_true())
+    }
+
+    /// Its value as JSON.
+    pub fn json(&self, value_of: impl Fn(&str) -> Value) -> Result<Json> {
+        let value = self.eval(value_of)?;
+        json::of(&value).map_err(|why| self.failed(&why))
+    }
+
+    fn eval(&self, value_of: impl Fn(&str) -> Value) -> Result<Value> {
+        let context = self.variables.iter().map(|name| (name.as_str(), value_of(name)));
         match self.compiled.eval(Value::from_pairs(context)) {
             // An error that was put off, such as a comparison that cannot be made.
             Ok(value) if value.kind() == ValueKind::Invalid => Err(self.failed("it has no value")),
-            Ok(value) => Ok(value.is_true()),
+            Ok(value) => Ok(value),
             Err(error) if error.kind() == ErrorKind::OutOfFuel => {
-                let message = format!("`{}` takes more than {FUEL} steps", self.what);
+                let message = format!("`{}` takes more than {} steps", self.what, language::FUEL);
                 Err(Error::new(Kind::Limit, message).advice("make the expression simpler"))
             }
             Err(error) => Err(self.failed(&error.detail().map_or_else(|| error.kind().to_string(), str::to_owned))),
@@ -114,22 +114,6 @@ impl Expression {
     fn failed(&self, why: &str) -> Error {
         Error::new(Kind::Upstream, format!("`{}` failed: {why}", self.what))
             .advice("the expression does not fit what the API answered")
-    }
-}
-
-/// A JSON value as the language has it. Numbers that no 64 bits hold become doubles.
-fn value(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::from(()),
-        Json::Bool(boolean) => Value::from(*boolean),
-        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(whole), _) => Value::from(whole),
-            (None, Some(whole)) => Value::from(whole),
-            (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::from(text.as_str()),
-        Json::Array(items) => items.iter().map(value).collect(),
-        Json::Object(fields) => Value::from_pairs(fields.iter().map(|(key, item)| (key.as_str(), value(item)))),
     }
 }
 
@@ -144,8 +128,8 @@ mod checks {
 
     fn holds(text: &str, response: Json) -> Result<bool> {
         Expression::parse(text, &["response", "page"], "stop_when", "/p")?.holds(|name| match name {
-            "response" => response.clone(),
-            _ => json!({"index": 3}),
+            "response" => value(&response),
+            _ => value(&json!({"index": 3})),
         })
     }
 

@@ -19,10 +19,12 @@ pub mod incremental;
 pub mod paginate;
 pub mod plan;
 pub mod request;
+pub mod response;
 pub mod retry;
 pub mod select;
 pub mod shape;
 pub mod slot;
+pub mod steps;
 
 #[cfg(target_family = "wasm")]
 mod edge;

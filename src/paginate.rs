@@ -15,7 +15,7 @@ mod stop;
 
 use crate::config::model;
 use crate::error::Result;
-use crate::expression::Expression;
+use crate::expression::{self, Expression};
 use crate::select::Selector;
 use cursor::Cursor;
 pub use detect::{Detected, Found, detect};
@@ -159,12 +159,19 @@ impl Paginator {
         }
     }
 
+    /// Whether its requests have to have a JSON body.
+    pub fn writes_body(&self) -> bool {
+        let positions = [Position::Page(0), Position::Offset(0), Position::Cursor(Value::Null)];
+        let mut settings = positions.iter().flat_map(|position| self.settings(position));
+        settings.any(|setting| matches!(setting.place, Place::Body(_)))
+    }
+
     /// The page after this one, if there is one. Fails with `Kind::Upstream` where the response cannot be understood.
     pub fn next(&self, position: &Position, page: &Page<'_>) -> Result<Option<Following>> {
         let following = self.style.next(position, page)?;
         match &self.stop_when {
             Some(condition) if following.is_some() => {
-                let holds = condition.holds(|variable| value_of(variable, position, page))?;
+                let holds = condition.holds(|variable| expression::value(&value_of(variable, position, page)))?;
                 Ok(following.filter(|_| !holds))
             }
             _ => Ok(following),

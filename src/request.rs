@@ -48,6 +48,28 @@ pub fn encode_segment(value: &str) -> String {
     utf8_percent_encode(value, SEGMENT).to_string()
 }
 
+/// What stands between the values of one segment: beside those characters that stay in a value, those that part values (RFC 3986,
+/// `sub-delims`) and those that a segment may hold as they are.
+const SEPARATOR: &AsciiSet = &SEGMENT
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+/// What stands between the values of one segment of a path.
+pub fn encode_separator(separator: &str) -> String {
+    utf8_percent_encode(separator, SEPARATOR).to_string()
+}
+
 /// Query parameters whose values are shown as `***`, as dlt does it, compared without regard to case.
 const CREDENTIAL_PARAMETERS: [&str; 10] = [
     "access-token",
@@ -62,6 +84,12 @@ const CREDENTIAL_PARAMETERS: [&str; 10] = [
     "secret",
 ];
 
+/// Whether what has this name commonly is a credential.
+pub fn names_credential(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name == "token" || CREDENTIAL_PARAMETERS.contains(&name.as_str())
+}
+
 /// The URL as an error may show it: without userinfo and fragment, and with `***` for what commonly is a credential.
 pub fn redacted(url: &Url) -> String {
     let mut shown = url.clone();
@@ -69,17 +97,13 @@ pub fn redacted(url: &Url) -> String {
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     shown.set_fragment(None);
-    let secret = |name: &str| {
-        let name = name.to_lowercase();
-        name == "token" || CREDENTIAL_PARAMETERS.contains(&name.as_str())
-    };
-    if url.query_pairs().any(|(name, _)| secret(&name)) {
+    if url.query_pairs().any(|(name, _)| names_credential(&name)) {
         let pairs: Vec<String> = url
             .query()
             .unwrap_or_default()
             .split('&')
             .map(|pair| match pair.split_once('=') {
-                Some((name, _)) if secret(name) => format!("{name}=***"),
+                Some((name, _)) if names_credential(name) => format!("{name}=***"),
                 _ => pair.to_owned(),
             })
             .collect();
@@ -103,6 +127,11 @@ mod tests {
     #[test]
     fn a_value_stays_in_its_segment() {
         assert_eq!(encode_segment("a b/c?d#é%"), "a%20b%2Fc%3Fd%23%C3%A9%25");
+    }
+
+    #[test]
+    fn a_separator_leads_out_of_no_segment() {
+        assert_eq!(encode_separator(",;+ /?#|"), ",;+%20%2F%3F%23%7C");
     }
 
     #[test]

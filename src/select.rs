@@ -1,6 +1,11 @@
 //! Finding records, counts and fields in JSON, by JSONPath (RFC 9535) or by dlt's bare paths.
 
+mod detect;
+mod dialect;
+
 use crate::error::{Error, Result};
+pub use detect::detect;
+pub use dialect::keys;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
@@ -26,15 +31,11 @@ impl Selector {
         if plain.split('.').all(is_key) {
             return Ok(Self { path: Path::Keys(plain.split('.').map(str::to_owned).collect()) });
         }
-        let whole = match text.chars().next() {
-            Some('$') => text.to_owned(),
-            Some('[') => format!("${text}"),
-            _ => format!("$.{text}"),
-        };
-        match JsonPath::parse(&whole) {
+        match dialect::parse(text) {
             Ok(path) => Ok(Self { path: Path::JsonPath(path) }),
-            Err(error) => Err(Error::config(pointer, format!("\"{text}\" is not a JSONPath: {error}"))
-                .advice("write a path such as `data`, `data.items`, `data[0].id` or `data[*].items[*]`")),
+            Err((why, advice)) => {
+                Err(Error::config(pointer, format!("\"{text}\" is not a JSONPath: {why}")).advice(advice))
+            }
         }
     }
 
@@ -94,35 +95,48 @@ impl Selector {
     }
 }
 
-/// Keys that commonly hold the list of records, as dlt knows them.
-const RECORD_KEYS: [&str; 11] =
-    ["data", "items", "results", "entries", "records", "rows", "entities", "payload", "content", "objects", "values"];
+/// The keys that an error or a warning names at most.
+const NAMED: usize = 10;
 
-/// How many keys deep a list of records is looked for.
-const DEEPEST: usize = 3;
-
-/// The path to the records of a response, where the configuration has no selector (reference, section 4.2): the first list,
-/// in document order, whose last key commonly holds records; else the first list; else the whole body.
-pub fn detect(body: &Value) -> Selector {
-    let mut lists = Vec::new();
-    collect(body, &mut Vec::new(), &mut lists);
-    let known = lists.iter().position(|keys| keys.last().is_some_and(|key| RECORD_KEYS.contains(&key.as_str())));
-    let keys = if lists.is_empty() { Vec::new() } else { lists.swap_remove(known.unwrap_or(0)) };
-    Selector { path: Path::Keys(keys) }
+impl Selector {
+    /// What to write in its place, where nothing in `body` matches it.
+    pub fn advice(&self, body: &Value) -> String {
+        let keys = self.keys().unwrap_or_default();
+        let mut at = body;
+        let mut wanted = None;
+        let mut place = String::new();
+        for key in keys {
+            let Some(value) = at.get(key) else {
+                wanted = Some(key);
+                break;
+            };
+            place = format!("{place}{}{key}", if place.is_empty() { "" } else { "." });
+            at = value;
+        }
+        let place = if place.is_empty() { "the body".to_owned() } else { format!("`{place}`") };
+        let Value::Object(fields) = at else { return format!("{place} is no object, but {}", kind(at)) };
+        let near = wanted.and_then(|wanted| crate::config::nearest(wanted, fields.keys().map(String::as_str)));
+        if let Some(near) = near {
+            return format!("did you mean `{near}`?");
+        }
+        let names = fields.keys().take(NAMED).map(|key| format!("`{}`", crate::response::printable(key)));
+        let more = if fields.len() > NAMED { " and others" } else { "" };
+        match fields.len() {
+            0 => format!("{place} has no keys"),
+            _ => format!("{place} has the keys {}{more}", names.collect::<Vec<_>>().join(", ")),
+        }
+    }
 }
 
-fn collect(value: &Value, path: &mut Vec<String>, lists: &mut Vec<Vec<String>>) {
-    let Value::Object(fields) = value else { return };
-    if path.len() == DEEPEST {
-        return;
-    }
-    for (key, value) in fields {
-        path.push(key.clone());
-        if value.is_array() {
-            lists.push(path.clone());
-        }
-        collect(value, path, lists);
-        path.pop();
+/// What a value is, in words.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 
@@ -148,11 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn records_by_detection() {
-        let found = |mut body: Value| detect(&body).take_records(&mut body);
-        assert_eq!(found(json!({"errors": [], "results": [1]})), Some(vec![json!(1)]));
-        assert_eq!(found(json!({"a": {"b": [1]}})), Some(vec![json!(1)]));
-        assert_eq!(found(json!([1, 2])), Some(vec![json!(1), json!(2)]));
-        assert_eq!(found(json!({"id": 1})), Some(vec![json!({"id": 1})]));
+    fn a_selector_without_a_match_is_told_what_is_there() {
+        let advice = |path: &str, body: Value| Selector::parse(path, "").unwrap().advice(&body);
+        let body = json!({"data": {"records": [], "total": 0}, "meta": null});
+        assert_eq!(advice("dta", body.clone()), "did you mean `data`?");
+        assert_eq!(advice("data.recrods", body.clone()), "did you mean `records`?");
+        assert_eq!(advice("data.boats", body.clone()), "`data` has the keys `records`, `total`");
+        assert_eq!(advice("meta.boats", body.clone()), "`meta` is no object, but null");
+        assert_eq!(advice("boats[0]", body), "the body has the keys `data`, `meta`");
+        assert_eq!(advice("boats", json!([1])), "the body is no object, but a list");
+        assert_eq!(advice("boats", json!({})), "the body has no keys");
     }
 }

@@ -428,12 +428,32 @@ async fn bodies_are_decoded() {
         let asked = server.requests().pop().unwrap();
         assert!(asked.lines().any(|line| line.starts_with("accept-encoding: ") && line.contains(encoding)), "{asked}");
     }
+    for encodings in ["x-gzip", "GZIP", "gzip,br", "zstd,,deflate,identity,gzip", "br,zstd"] {
+        let response = send(&gate, get(&server.url(&format!("/{encodings}")))).await.unwrap();
+        assert!(
+            !response.headers().contains_key("content-encoding") && !response.headers().contains_key("content-length")
+        );
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), text.as_bytes(), "{encodings}");
+    }
 }
 
-fn encode(encoding: &str, bytes: &[u8]) -> Vec<u8> {
+#[tokio::test]
+async fn a_coding_that_nothing_knows_is_left_with_its_name() {
+    let server = Server::start(|_| ok_with("content-encoding: gzip, compress\r\n", b"?")).await;
+    let response = send(&gate(&[server.origin()]), get(&server.url("/"))).await.unwrap();
+    assert_eq!(response.headers()["content-encoding"], "gzip, compress");
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "?");
+}
+
+fn encode(encodings: &str, bytes: &[u8]) -> Vec<u8> {
+    encodings.split(',').fold(bytes.to_vec(), |bytes, encoding| encoded(encoding, &bytes))
+}
+
+fn encoded(encoding: &str, bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    match encoding {
-        "gzip" => flate2::write::GzEncoder::new(&mut out, Default::default()).write_all(bytes).unwrap(),
+    match encoding.to_lowercase().as_str() {
+        "" | "identity" => out = bytes.to_vec(),
+        "gzip" | "x-gzip" => flate2::write::GzEncoder::new(&mut out, Default::default()).write_all(bytes).unwrap(),
         "deflate" => flate2::write::ZlibEncoder::new(&mut out, Default::default()).write_all(bytes).unwrap(),
         "br" => brotli::CompressorWriter::new(&mut out, 4096, 5, 22).write_all(bytes).unwrap(),
         "zstd" => out = zstd::encode_all(bytes, 3).unwrap(),
@@ -507,7 +527,7 @@ async fn a_body_that_is_not_in_its_encoding_is_an_error() {
         ok_with(&format!("content-encoding: {encoding}\r\n"), &[0xff; 100])
     })
     .await;
-    for encoding in ["gzip", "deflate", "br", "zstd"] {
+    for encoding in ["gzip", "deflate", "br", "zstd", "gzip,br", "br,x-gzip"] {
         let code = read(&gate(&[server.origin()]), &server.url(&format!("/{encoding}"))).await.unwrap_err();
         assert!(matches!(code, Code::HttpResponseContentCoding(None)), "{encoding}: {code:?}");
     }

@@ -1,6 +1,6 @@
 //! Rules that a schema cannot say, of a resource with its defaults merged in.
 
-use super::model::{ColumnHints, ColumnType};
+use super::model::{ColumnHints, ColumnType, MOST_SEEDS, SeedValues, raw_string};
 use super::nearest;
 use super::spelling::escape;
 use crate::error::Error;
@@ -14,9 +14,19 @@ pub fn resource(resource: &Value, pointer: &str) -> Vec<Error> {
     let mut defects = Vec::new();
     let endpoint = resource.get("endpoint");
     let has = |key: &str| endpoint.and_then(|endpoint| endpoint.get(key)).is_some_and(|body| !is_empty(body));
-    if has("json") && has("data") {
-        let message = "`json` and `data` are given, and a request has one body";
-        defects.push(Error::config(format!("{pointer}/endpoint/data"), message).advice("leave one of them out"));
+    let bodies: Vec<&str> = ["json", "data", "body"].into_iter().filter(|key| has(key)).collect();
+    if let [first, second, ..] = bodies.as_slice() {
+        let message = format!("`{first}` and `{second}` are given, and a request has one body");
+        defects.push(Error::config(format!("{pointer}/endpoint/{second}"), message).advice("leave one of them out"));
+    }
+    if let Some(values) = resource.get("values") {
+        defects.extend(seeds(values, &format!("{pointer}/values")));
+        if endpoint.is_some_and(|endpoint| !is_empty(endpoint)) {
+            let message = "`values` and `endpoint` are given, and records come from one of them";
+            defects.push(Error::config(format!("{pointer}/endpoint"), message).advice(
+                "leave one of them out; another resource can use the values, as `{resources.<this one>.value}`",
+            ));
+        }
     }
     if let Some(Value::Object(params)) = endpoint.and_then(|endpoint| endpoint.get("params")) {
         for (name, value) in params {
@@ -24,7 +34,7 @@ pub fn resource(resource: &Value, pointer: &str) -> Vec<Error> {
         }
     }
     if endpoint.is_none_or(|endpoint| endpoint.get("incremental").is_none()) {
-        for key in ["path", "params", "json", "headers"] {
+        for key in ["path", "params", "json", "data", "body", "headers"] {
             let value = endpoint.and_then(|endpoint| endpoint.get(key));
             defects.extend(value.and_then(|value| without_incremental(value, &format!("{pointer}/endpoint/{key}"))));
         }
@@ -35,22 +45,36 @@ pub fn resource(resource: &Value, pointer: &str) -> Vec<Error> {
     defects
 }
 
-/// A parameter in the form of an object whose type is unknown.
+/// A parameter in the older form of an object, whose type is misspelt. Any other object is sent as it is.
 fn older_form(name: &str, value: &Value, place: &str) -> Option<Error> {
-    let kind = value.get("type")?;
-    let near = kind.as_str().and_then(|kind| nearest(kind, ["resolve", "incremental"].into_iter()));
-    let advice = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "write a value, or `{resources.parent.field}` for a field of another resource's records".to_owned(),
-    };
-    let message =
-        format!("the parameter `{name}` is an object of the type {kind}; the types are `resolve` and `incremental`");
-    Some(Error::config(format!("{place}/type"), message).advice(advice))
+    let kind = value.get("type")?.as_str()?;
+    let near = nearest(kind, ["resolve", "incremental"].into_iter())?;
+    let message = format!(
+        "the parameter `{name}` is an object of the type \"{kind}\"; the types are `resolve` and `incremental`"
+    );
+    Some(Error::config(format!("{place}/type"), message).advice(format!("did you mean `{near}`?")))
+}
+
+/// Records that stand in the configuration.
+fn seeds(values: &Value, place: &str) -> Option<Error> {
+    let seeds = SeedValues::deserialize(values).ok()?;
+    if matches!(&seeds, SeedValues::Product(lists) if lists.is_empty()) {
+        return Some(
+            Error::config(place, "there is no list").advice("write `values: [a, b]`, or `values: {region: [a, b]}`"),
+        );
+    }
+    let count = seeds.count().filter(|count| *count <= MOST_SEEDS);
+    let found = seeds.count().map_or_else(|| "more than can be counted".to_owned(), |count| count.to_string());
+    count.is_none().then(|| {
+        Error::config(place, format!("at most {MOST_SEEDS} records may stand in a file, and these lists give {found}"))
+            .advice("read them from an endpoint, or divide them among several resources")
+    })
 }
 
 /// A placeholder of `incremental` where the endpoint has none.
 fn without_incremental(value: &Value, place: &str) -> Option<Error> {
     match value {
+        value if raw_string(value).is_some() => None,
         Value::String(text) if text.contains("{incremental.") => {
             let message = "a placeholder of `incremental` stands here, and the endpoint has no `incremental`";
             Some(Error::config(place, message).advice("write `incremental: {cursor_path: …}` into the endpoint"))

@@ -12,15 +12,19 @@ pub fn merge(defaults: Option<&Value>, item: Value) -> Value {
         Value::Object(fields) => fields,
         other => return other,
     };
+    // A list of values asks no one, so nothing that is said of endpoints is for it.
+    let asks = resource.get("values").is_none_or(Value::is_null);
     let mut endpoint = object_form(resource.remove("endpoint"));
     // The name is a path too, so that a path of the defaults never has an effect.
-    if let Some(name) = resource.get("name") {
+    if let Some(name) = resource.get("name").filter(|_| asks) {
         endpoint.entry("path").or_insert_with(|| name.clone());
     }
     if let Some(Value::Object(defaults)) = defaults {
         for (key, value) in defaults {
             if key == "endpoint" {
-                merge_endpoint(&mut endpoint, value);
+                if asks {
+                    merge_endpoint(&mut endpoint, value);
+                }
             } else if key == "columns" {
                 merge_columns(&mut resource, value);
             } else if !resource.contains_key(key) {
@@ -129,6 +133,14 @@ mod tests {
         let defaults = json!({"endpoint": {"path": "p"}});
         let item = json!({"name": "n", "write_disposition": {"disposition": "merge", "strategy": "delete-insert"}});
         let expected = json!({"name": "n", "write_disposition": "merge", "endpoint": {"path": "n"}});
+        assert_eq!(merge(Some(&defaults), item), expected);
+    }
+
+    #[test]
+    fn what_is_said_of_endpoints_is_not_for_values() {
+        let defaults = json!({"primary_key": "value", "endpoint": {"params": {"a": 1}}});
+        let item = json!({"name": "n", "values": [1]});
+        let expected = json!({"name": "n", "values": [1], "primary_key": "value", "endpoint": {}});
         assert_eq!(merge(Some(&defaults), item), expected);
     }
 

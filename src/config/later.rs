@@ -25,8 +25,11 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ("table_format", &["iceberg", "delta", "hive"], Refused("the tables are those of the database")),
     ("file_format", &[], Idle("rows are not loaded from files")),
     ("parent_table_name", &[], Refused("")),
-    ("include_from_parent", &[], Refused("")),
-    ("processing_steps", &[], Refused("")),
+    (
+        "processing_steps/*/yield_map",
+        &[],
+        Refused("it is a function in dlt; `explode: path` makes several records of one"),
+    ),
     ("write_disposition", &["skip"], Refused("write `selected: false`, or leave the resource out")),
     ("write_disposition/disposition", &["skip"], Refused("write `selected: false`, or leave the resource out")),
     ("write_disposition/strategy", &["upsert", "insert-only", "cdc", "scd2"], Refused(DELETE_INSERT)),
@@ -50,7 +53,6 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ("columns/*/cluster", &[], Refused("")),
     ("columns/*/hard_delete", &[], Refused("")),
     ("columns/*/dedup_sort", &[], Refused("")),
-    ("endpoint/data", &[], Refused("")),
     (
         "endpoint/incremental/allow_external_schedulers",
         &[],

@@ -12,8 +12,11 @@ mod incremental;
 mod later;
 pub mod model;
 mod paginator;
+mod parents;
 mod repair;
+mod shaping;
 mod spelling;
+mod texts;
 mod validate;
 pub use validate::{nearest, validate, validate_at};
 
@@ -141,12 +144,12 @@ fn in_defaults(document: &Value, pointer: &str) -> Option<String> {
 /// JSON pointers of the places, outside `auth`, where `{secret: name}` stands for a text, each with the name.
 pub fn slot_places(document: &Value) -> Vec<(String, String)> {
     let mut places = Vec::new();
-    let keys = ["headers", "params", "json", "data"];
+    let keys = ["headers", "params", "json", "data", "body"];
     let of_endpoints = endpoints(document).into_iter().flat_map(|at| keys.map(|key| format!("{at}/{key}")));
     for pointer in std::iter::once("/client/headers".to_owned()).chain(of_endpoints) {
         if let Some(value) = document.pointer(&pointer) {
-            // Headers, parameters or a body as a whole are no text, so `{secret: name}` there is one of that name.
-            collect_slots(value, &pointer, true, &mut places);
+            // Headers, parameters, JSON or a form as a whole are no text, so `{secret: name}` there is one of that name.
+            collect_slots(value, &pointer, !pointer.ends_with("/body"), &mut places);
         }
     }
     places
@@ -246,7 +249,7 @@ mod tests {
             "client": {"base_url": "b", "auth": slot("auth"), "headers": {"secret": "a header", "x~/y": slot("a")}},
             "resource_defaults": {"endpoint": {"params": {"p": slot("b"), "l": [1, slot("c")]}}},
             "resources": ["r", {"name": "s", "endpoint": {"json": {"secret": "a body", "d": [{"e": slot("d")}]}}},
-                {"name": "t", "endpoint": {"json": slot("a whole body"), "data": {"f": slot("e")}}}],
+                {"name": "t", "endpoint": {"json": slot("a whole body"), "data": {"f": slot("e")}, "body": slot("g")}}],
         });
         let expected = [
             ("/client/headers/x~0~1y", "a"),
@@ -254,18 +257,19 @@ mod tests {
             ("/resource_defaults/endpoint/params/l/1", "c"),
             ("/resources/1/endpoint/json/d/0/e", "d"),
             ("/resources/2/endpoint/data/f", "e"),
+            ("/resources/2/endpoint/body", "g"),
         ];
         assert_eq!(slot_places(&document), expected.map(|(place, name)| (place.to_owned(), name.to_owned())));
     }
 
-    /// The schema of the types. That of the defaults is the one of a resource, without its name.
+    /// The schema of the types. That of the defaults is the one of a resource, without what each has of its own.
     fn generated() -> Value {
         let mut schema = schemars::schema_for!(Source).to_value();
         if let Some(Value::Object(definitions)) = schema.get_mut("$defs")
             && let Some(mut defaults) = definitions.get("Resource").cloned()
         {
             let remove = |place: Option<&mut Value>| match place {
-                Some(Value::Object(keys)) => drop(keys.remove("name")),
+                Some(Value::Object(keys)) => keys.retain(|key, _| key != "name" && key != "values"),
                 Some(Value::Array(keys)) => keys.retain(|key| key != "name"),
                 _ => {}
             };

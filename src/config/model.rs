@@ -4,10 +4,13 @@
 //! a person sees come from `validate`, with a place for each, and never from serde. Keys whose values nothing reads stand here
 //! for the schema's sake: `later` says what becomes of them.
 
-use super::extract::{Form, ProcessingStep, ResponseAction};
+use super::extract::ResponseAction;
 pub use super::hints::*;
 pub use super::incremental::*;
 pub use super::paginator::*;
+pub use super::parents::*;
+pub use super::shaping::*;
+pub use super::texts::*;
 use crate::auth::{Auth, SecretText};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,7 +25,7 @@ use std::collections::BTreeMap;
 pub struct Source {
     /// Connection settings shared by all resources.
     pub client: Client,
-    /// Fields merged into every resource that does not have them: all but `name`.
+    /// Fields merged into every resource that does not have them: all but `name` and `values`.
     #[schemars(with = "Option<ResourceDefaults>")]
     pub resource_defaults: Option<Value>,
     /// The endpoints to read, each with its table.
@@ -116,16 +119,21 @@ pub struct Resource {
     /// dlt's word for reading at the same time as others. Spile always does.
     #[schemars(with = "Option<bool>")]
     pub parallelized: Option<IgnoredAny>,
-    /// Fields of the parent's record that each record gets, as `_<parent>_<field>`.
+    /// Fields of the parent's record that each record gets, as `_<parent>_<field>`. A path such as `geo.cc` is read too.
+    #[serde(default)]
     #[schemars(with = "Option<Vec<String>>")]
-    pub include_from_parent: Option<IgnoredAny>,
+    pub include_from_parent: Vec<String>,
     /// What is done to records, in this order, before they become rows.
+    #[serde(default)]
     #[schemars(with = "Option<Vec<ProcessingStep>>")]
-    pub processing_steps: Option<IgnoredAny>,
+    pub processing_steps: Vec<ProcessingStep>,
     /// Where the records come from; a text is its path.
     #[serde(default)]
     #[schemars(with = "Option<EndpointItem>")]
     pub endpoint: Endpoint,
+    /// The records themselves, in the place of an endpoint: a list (what is no object becomes `{value: …}`), or lists by name, each
+    /// combination of which is a record.
+    pub values: Option<SeedValues>,
 }
 
 /// An endpoint: its path, or an object.
@@ -146,25 +154,29 @@ pub struct Endpoint {
     /// Appended to the client's `base_url`, or a full URL. `{name}` stands for a path variable, `{resources.parent.field}`
     /// for a field of a parent's record.
     pub path: Option<String>,
-    /// The HTTP method. Lower case is read too.
+    /// The HTTP method, in any case.
     #[serde(default)]
     #[schemars(with = "Option<Method>")]
     pub method: Method,
     /// Query parameters; one whose name occurs as `{name}` in the path fills it instead. Null leaves a parameter out, a list
-    /// repeats it, `{secret: name}` sends a secret.
+    /// repeats it, an object is sent as JSON, `{secret: name}` sends a secret, `{raw_string: text}` a text in which no placeholder
+    /// is looked for.
     #[serde(default)]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub params: Map<String, Value>,
     /// A JSON body. Texts and keys may hold placeholders; a text that is exactly one placeholder keeps the type of its value.
-    /// `{secret: name}` within it stands for a secret.
+    /// `{secret: name}` within it stands for a secret, `{raw_string: text}` for a text in which no placeholder is looked for.
     pub json: Option<Map<String, Value>>,
     /// A body that is not JSON: the fields of a form, or a text.
     #[schemars(with = "Option<Form>")]
-    pub data: Option<IgnoredAny>,
+    pub data: Option<Value>,
+    /// A body that is not JSON, as a text.
+    #[schemars(with = "Option<RequestText>")]
+    pub body: Option<Value>,
     /// Headers of this endpoint, over those of the client.
     #[serde(default)]
-    #[schemars(with = "Option<BTreeMap<String, SecretText>>")]
-    pub headers: BTreeMap<String, SecretText>,
+    #[schemars(with = "Option<BTreeMap<String, RequestText>>")]
+    pub headers: BTreeMap<String, Value>,
     /// How requests are signed; null for not at all.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<Auth>")]
@@ -172,6 +184,8 @@ pub struct Endpoint {
     /// How pages follow each other.
     #[schemars(with = "Option<PaginatorItem>")]
     pub paginator: Option<Paginator>,
+    /// The form of its responses; if absent, NDJSON or CSV where the content type says so, and JSON otherwise.
+    pub response_format: Option<ResponseFormat>,
     /// JSONPath to the records in a response.
     pub data_selector: Option<String>,
     /// Reads only what is new since the run before.
@@ -184,6 +198,15 @@ pub struct Endpoint {
     /// The most pages that one chain may have, which is an error where there are more; 100,000 if absent.
     #[schemars(range(min = 1))]
     pub maximum_pages: Option<u64>,
+    /// What becomes of the requests for a parent's record that lacks a field which they use.
+    #[serde(default)]
+    #[schemars(with = "Option<OnMissing>")]
+    pub on_missing: OnMissing,
+    /// How many of the parent's records one request is for: their fields are sent as a list, or joined.
+    #[schemars(range(min = 1))]
+    pub parents_per_request: Option<usize>,
+    /// What stands between the fields of several records in a text; `,` if absent.
+    pub parents_separator: Option<String>,
 }
 
 /// An HTTP method.
@@ -195,6 +218,10 @@ pub enum Method {
     Get,
     /// Ask with a body.
     Post,
+    /// Put what the body says in the place of what is there.
+    Put,
+    /// Change what is there as the body says.
+    Patch,
 }
 
 impl Method {
@@ -203,6 +230,8 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
         }
     }
 }

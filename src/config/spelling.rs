@@ -57,9 +57,13 @@ pub fn spell_out(document: &mut Value, schema: &Value) -> Spelling {
         let path = path(document, &pointer);
         if let Some(Value::Object(endpoint)) = document.pointer_mut(&pointer) {
             if let Some(Value::String(method)) = endpoint.get_mut("method")
-                && ["get", "post"].iter().any(|known| method.eq_ignore_ascii_case(known))
+                && ["get", "post", "put", "patch"].iter().any(|known| method.eq_ignore_ascii_case(known))
             {
                 method.make_ascii_uppercase();
+            }
+            // YAML's `null` without quotes is the word here: this key has no other use for a null.
+            if let Some(policy @ Value::Null) = endpoint.get_mut("on_missing") {
+                *policy = Value::from("null");
             }
             older_params(endpoint, &pointer, path.as_deref(), &mut spelling);
             older_incremental(endpoint, &pointer, &mut spelling);

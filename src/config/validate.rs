@@ -37,7 +37,7 @@ const SYNONYMS: [(&str, &str); 10] = [
 
 /// Keys that a person may know from dlt's documentation, and that have no place in a configuration: the name of the schema (none
 /// for the top), the key, and what to do.
-const NO_KEYS: [(&str, &str, &str); 16] = [
+const NO_KEYS: [(&str, &str, &str); 15] = [
     (DEFAULTS, "name", "leave it out: each resource has a name of its own"),
     ("Client", "url", "write `base_url`"),
     ("Endpoint", "url", "write `path`: it may be a whole URL"),
@@ -45,7 +45,6 @@ const NO_KEYS: [(&str, &str, &str); 16] = [
     ("Client", "session", "it is an object of Python: leave it out; limits of time and size are the host's"),
     ("Incremental", "transform", "write `convert`"),
     ("Incremental", "type", "leave it out: only a parameter has it"),
-    ("Endpoint", "body", "write `json` for a JSON body"),
     ("Resource", "write_strategy", "write `write_disposition: {disposition: merge, strategy: …}`"),
     ("", "name", "a pipeline has a name: write the source under the key `source`, and `name` beside it"),
     ("", "section", "it is an argument of dlt's function; leave it out"),

@@ -154,6 +154,8 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, Failure> {
     let method = match request.method {
         Method::Get => types::Method::Get,
         Method::Post => types::Method::Post,
+        Method::Put => types::Method::Put,
+        Method::Patch => types::Method::Patch,
     };
     outgoing.set_method(&method).map_err(|()| invalid("the method"))?;
     outgoing.set_scheme(Some(&scheme)).map_err(|()| invalid("the scheme"))?;

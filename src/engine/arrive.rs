@@ -6,8 +6,8 @@ use super::transport::{Failure, Transport};
 use crate::error::{Error, Kind, Result};
 use crate::paginate::Following;
 use crate::request::Response;
+use crate::response;
 use crate::retry::Verdict;
-use serde_json::Value;
 use std::collections::VecDeque;
 
 impl<T: Transport> Reader<T> {
@@ -79,17 +79,10 @@ impl<T: Transport> Reader<T> {
         let (kind, message, response) = match outcome {
             Ok(response) if (200..300).contains(&response.status) => {
                 let status = Some(response.status);
-                // A byte order mark is no part of the JSON.
-                let json = response.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&response.body);
-                return match serde_json::from_slice::<Value>(json) {
-                    Ok(body) => self
-                        .receive(chain, nth, &response, body)
-                        .map_err(|error| give_up(self, chain, Error { status, ..error })),
-                    Err(error) => {
-                        let error = Error::new(Kind::Upstream, format!("the response is not valid JSON: {error}"));
-                        Err(give_up(self, chain, Error { status, ..error }))
-                    }
-                };
+                let format = self.plan.resources.get(chain.resource).and_then(|resource| resource.format.as_ref());
+                return response::read(&response, format)
+                    .and_then(|body| self.receive(chain, nth, &response, body))
+                    .map_err(|error| give_up(self, chain, Error { status, ..error }));
             }
             Ok(response) => {
                 let message = format!("the API answered with status {}", response.status);

@@ -15,7 +15,7 @@ use std::rc::Rc;
 pub struct Chain {
     /// The resource, as an index into the plan.
     pub resource: usize,
-    /// The place of the parent record in its page.
+    /// The place of the parent record in its page; of several, of the first one.
     pub record: usize,
     /// The window of the range that it reads, where there are several.
     pub window: usize,
@@ -62,6 +62,8 @@ pub struct Page {
     pub signed: Signed,
     /// How many of its records were delivered.
     pub delivered: usize,
+    /// How many records the API gave, before steps made others of them; none where the page was given up as a repetition.
+    pub given: usize,
     /// By which its records are compared with those of other pages.
     pub digest: Option<u64>,
     /// The contexts of its records, where children need them.
@@ -118,7 +120,7 @@ impl Chain {
     }
 
     /// A chain that begins at its first page.
-    fn new(plan: &Plan, resource: usize, record: usize, window: usize, context: Context) -> Self {
+    pub fn new(plan: &Plan, resource: usize, record: usize, window: usize, context: Context) -> Self {
         let next = plan.resources.get(resource).map_or(Next::End, |resource| {
             let position = resource.paginator.as_ref().map_or(Position::First, Paginator::first);
             Next::Page(Following { position, last: None })
@@ -167,6 +169,7 @@ impl Page {
             is_guess: false,
             signed: Signed::default(),
             delivered: 0,
+            given: 0,
             digest: None,
             parents: Vec::new(),
             children: VecDeque::new(),
@@ -174,31 +177,28 @@ impl Page {
     }
 
     /// Opens the chains of the records' children: by resource in the order of the plan, then by record, then by window. Begins
-    /// at a resource, a record and a window, all those before having been delivered.
+    /// at a resource, a record and a window, all those before having been delivered. Tells how many records have no chain, by
+    /// resource.
     pub fn open_children(
         &mut self,
         plan: &Plan,
         cursors: &Cursors,
         children: &[usize],
         from: Option<(usize, usize, usize)>,
-    ) -> Result<()> {
+    ) -> Result<Vec<(usize, u64)>> {
         let start = from.and_then(|(resource, ..)| children.iter().position(|child| *child == resource)).unwrap_or(0);
         let mut before = from.map_or(0, |(.., window)| window);
+        let mut skipped = Vec::new();
         for (nth, child) in children.iter().enumerate().skip(start) {
+            let Some(resource) = plan.resources.get(*child) else { continue };
             let first = if nth == start { from.map_or(0, |(_, record, _)| record) } else { 0 };
-            for (record, context) in self.parents.iter().enumerate().skip(first) {
-                let chains = Chain::all(plan, cursors, *child, record, context.clone())?;
+            let contexts = resource.contexts(&self.parents);
+            for (record, context) in contexts.chains.into_iter().filter(|(record, _)| *record >= first) {
+                let chains = Chain::all(plan, cursors, *child, record, context)?;
                 self.children.extend(chains.into_iter().skip(std::mem::take(&mut before)));
             }
+            skipped.push((*child, contexts.skipped));
         }
-        Ok(())
-    }
-
-    /// Takes in what the children of the records need of them.
-    pub fn keep_parents(&mut self, plan: &Plan, resource: usize, context: &Context, records: &[Value]) -> Result<()> {
-        if let Some(resource) = plan.resources.get(resource) {
-            self.parents = records.iter().map(|record| resource.extend(context, record)).collect::<Result<_>>()?;
-        }
-        Ok(())
+        Ok(skipped)
     }
 }

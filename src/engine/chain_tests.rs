@@ -18,6 +18,8 @@ pub struct Outcome {
     pub requests: Vec<String>,
     pub time: u64,
     pub warnings: Vec<Error>,
+    /// Records that filters left out.
+    pub filtered: u64,
     pub error: Option<Error>,
 }
 
@@ -39,7 +41,7 @@ impl<'a> Run<'a> {
         Self { config, answer, seed: 0, window: 4, max_rows: 1000, linger: LINGER }
     }
 
-    pub fn from(&self, state: Option<&str>) -> Outcome {
+    fn open(&self, state: Option<&str>, log: &Rc<RefCell<Log>>) -> Reader<Simulated<'_>> {
         let config = self.config.to_string();
         let request = OpenRequest {
             source: Source { config: &config, params: "{}", bindings: "{}" },
@@ -50,10 +52,22 @@ impl<'a> Run<'a> {
             load_id: "1".to_owned(),
             extent: Extent::default(),
         };
-        let log = Rc::<RefCell<Log>>::default();
         let answer = |request: &Request, _: u64| (self.answer)(request);
         let mut reader = Reader::open(request, Simulated::new(log.clone(), self.seed, 20, answer)).unwrap();
         reader.linger = self.linger;
+        reader
+    }
+
+    /// The requests of a check.
+    pub fn check(&self) -> Result<Vec<String>> {
+        let log = Rc::<RefCell<Log>>::default();
+        self.open(None, &log).check()?;
+        Ok(std::mem::take(&mut log.borrow_mut().requests))
+    }
+
+    pub fn from(&self, state: Option<&str>) -> Outcome {
+        let log = Rc::<RefCell<Log>>::default();
+        let mut reader = self.open(state, &log);
         let mut outcome = Outcome::default();
         loop {
             match reader.next(self.max_rows, 1 << 20) {
@@ -67,7 +81,8 @@ impl<'a> Run<'a> {
                     outcome.states.push((outcome.rows.len(), state));
                 }
                 Ok(Step::Wait { until, .. }) => log.borrow_mut().now = until,
-                Ok(Step::Done { warnings, .. }) => {
+                Ok(Step::Done { warnings, counts, .. }) => {
+                    outcome.filtered = counts.iter().map(|counts| counts.filtered).sum();
                     assert_eq!((reader.in_flight, reader.arrived.len()), (reader.abandoned.len(), 0));
                     outcome.warnings = warnings;
                     break;

@@ -82,7 +82,7 @@ impl Cursors {
         let Some(rules) = &resource.incremental else { return Ok(vec![context]) };
         let mark = self.starts.get(&resource.name).filter(|kept| kept.path == rules.path);
         let mark = mark.and_then(|kept| match resource.parent {
-            Some(_) if !kept.is_one => kept.parents.get(&context.key(resource)),
+            Some(_) if !kept.is_one && !resource.is_batched() => kept.parents.get(&context.key(resource)),
             _ => kept.last.as_ref(),
         });
         let ranges = rules.ranges(&self.asked, mark.map(|mark| (&mark.value, &mark.seen)));
@@ -102,7 +102,7 @@ impl Cursors {
             *kept = Kept { path: rules.path.clone(), ..Kept::default() };
         }
         let mark = Mark { value: furthest.clone(), seen: BTreeSet::new() };
-        let moved = if resource.parent.is_some() && !kept.is_one {
+        let moved = if resource.parent.is_some() && !kept.is_one && !resource.is_batched() {
             let key = context.key(resource);
             if kept.parents.contains_key(&key) || kept.parents.len() < rules.maximum_parents {
                 kept.parents.entry(key).or_insert(mark)

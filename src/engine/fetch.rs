@@ -99,10 +99,8 @@ impl<T: Transport> Reader<T> {
                 ahead.pages -= 1;
             }
             let repeated = match &page.fetch {
-                Fetch::Ready { records, .. }
-                    if !records.is_empty() && page.digest.is_some() && page.digest == before =>
-                {
-                    Some(records.len())
+                Fetch::Ready { .. } if page.given > 0 && page.digest.is_some() && page.digest == before => {
+                    Some(page.given)
                 }
                 _ => None,
             };
@@ -147,8 +145,18 @@ impl<T: Transport> Reader<T> {
 
     /// Sends the request of a page, if it is due and there is room in the window.
     fn send_due(&mut self, chain: &mut Chain, nth: usize) {
-        let Some(page) = chain.pages.get_mut(nth) else { return };
+        let Some(page) = chain.pages.get(nth) else { return };
         let Fetch::Due { attempts, not_before, .. } = page.fetch else { return };
+        let is_here = self.take_seeds(chain, nth);
+        let Some(page) = chain.pages.get_mut(nth) else { return };
+        match is_here {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(error) => {
+                page.fetch = Fetch::Failed(Box::new(error));
+                return;
+            }
+        }
         if self.in_flight >= self.window || not_before > self.transport.now() {
             return;
         }

@@ -14,6 +14,7 @@ mod deliver;
 mod fetch;
 mod guard;
 mod receive;
+mod seeds;
 mod state;
 mod tokens;
 pub mod transport;
@@ -95,6 +96,8 @@ pub struct Reader<T> {
     /// Requests in flight whose responses nothing needs any more.
     abandoned: BTreeSet<RequestId>,
     warnings: Vec<Error>,
+    /// Of resources whose selector matched nothing in the first page of a chain, by index.
+    unmatched: BTreeMap<usize, Error>,
     /// Whether the last delivery took in a page.
     moved: bool,
     spent: bool,
@@ -148,6 +151,7 @@ impl<T: Transport> Reader<T> {
             arrived: BTreeMap::new(),
             abandoned: BTreeSet::new(),
             warnings: Vec::new(),
+            unmatched: BTreeMap::new(),
             moved: false,
             spent: false,
             plan,
@@ -252,10 +256,18 @@ impl<T: Transport> Reader<T> {
 
     fn done(&self) -> Result<Step> {
         let mut warnings = [self.warnings.as_slice(), &self.cursors.warnings].concat();
-        for (resource, counts) in self.plan.resources.iter().zip(&self.counts) {
-            if counts.pages > 0 && !counts.matched {
-                let place = format!("{}/endpoint/data_selector", resource.pointer);
-                let message = format!("the selector matched nothing in {} pages, so there are no rows", counts.pages);
+        for (index, (resource, counts)) in self.plan.resources.iter().zip(&self.counts).enumerate() {
+            // Some parents may have nothing there.
+            let is_told = resource.parent.is_none() || !counts.matched;
+            warnings.extend(self.unmatched.get(&index).filter(|_| is_told).cloned());
+            if counts.skipped > 0 {
+                let parent = resource.parent.and_then(|parent| self.plan.resources.get(parent));
+                let parent = parent.map_or("", |parent| &parent.name);
+                let message = format!(
+                    "{} records of `{parent}` lack a field, and were skipped as `on_missing` says",
+                    counts.skipped
+                );
+                let place = format!("{}/endpoint/on_missing", resource.pointer);
                 warnings.push(Error::config(place, message).of(&resource.name));
             }
         }
@@ -266,12 +278,12 @@ impl<T: Transport> Reader<T> {
         })
     }
 
-    /// Makes one request, as the first root resource's first page, and gives up its rows.
+    /// Makes one request, as the first page of the first resource that makes any without another's, and gives up its rows.
     pub fn check(mut self) -> Result<()> {
-        let Some(root) = self.roots.front().map(|chain| chain.resource) else { return Ok(()) };
+        let Some(chain) = self.first_that_asks()? else { return Ok(()) };
         self.read = vec![false; self.plan.resources.len()];
         self.selected = self.read.clone();
-        self.roots = Chain::all(&self.plan, &self.cursors, root, 0, Default::default())?.into_iter().take(1).collect();
+        self.roots = VecDeque::from([chain]);
         loop {
             let first = |reader: &Self| reader.roots.front()?.pages.front().map(|page| page.fetch.attempts());
             // No further request: neither the next page nor a second attempt.
@@ -338,6 +350,10 @@ mod chain_properties;
 mod chain_tests;
 #[cfg(test)]
 mod incremental_tests;
+#[cfg(test)]
+mod parent_tests;
+#[cfg(test)]
+mod shaping_tests;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use super::chain::{Chain, Fetch};
 use super::transport::Transport;
 use super::{Reader, guard, wanted_children};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::incremental::New;
 use crate::paginate::{self, Detected, Following};
+use crate::plan::Resource;
 use crate::request::Response;
-use crate::select;
+use crate::select::{self, Selector};
+use crate::steps::Scope;
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -35,8 +38,12 @@ impl<T: Transport> Reader<T> {
             return Ok(None);
         };
         let selector = resource.selector.as_ref().or(chain.detected.as_deref());
+        // An empty body says nothing of where the records are.
+        let unmatched = (nth == 0 && chain.passed == 0 && !body.is_null())
+            .then(|| selector.filter(|selector| selector.all(&body).is_empty()))
+            .flatten()
+            .map(|selector| no_match(resource, selector, &body));
         let found = selector.and_then(|selector| selector.take_records(&mut body));
-        let matched = found.is_some();
         let mut records = found.unwrap_or_default();
         // The only page of a chain has none to be compared with.
         let is_only = following.is_none() && nth == 0 && chain.passed == 0;
@@ -44,19 +51,8 @@ impl<T: Transport> Reader<T> {
         if is_repeated {
             records.clear();
         }
-        let mut filtered = 0;
-        if let (Some(rules), Some(range)) = (&resource.incremental, &chain.context.range) {
-            let new = rules.filter(range, records)?;
-            (records, filtered) = (new.records, new.dropped);
-            following = following.filter(|_| !new.is_last);
-        }
-        let children = wanted_children(&self.plan, index, &|index| self.read.get(index).copied().unwrap_or(false));
-        if !children.is_empty() {
-            page.keep_parents(&self.plan, index, &chain.context, &records)?;
-            page.open_children(&self.plan, &self.cursors, &children, None)?;
-        }
+        page.given = records.len();
         self.last_size = response.body.len();
-        page.fetch = Fetch::Ready { records, size: self.last_size };
         if is_capped {
             let place = format!("{}/endpoint/paginator/limit", resource.pointer);
             let message = "the API gives pages with fewer records than `limit` though more follow";
@@ -65,17 +61,75 @@ impl<T: Transport> Reader<T> {
             let warning = Error::config(place, message).of(&resource.name).advice(advice);
             self.warn(warning);
         }
+        if self.take_in(chain, nth, records, self.last_size)? {
+            following = None;
+        }
+        if let Some(warning) = unmatched {
+            self.unmatched.entry(index).or_insert(warning);
+        }
         self.count(index, |counts| {
             counts.pages += 1;
-            counts.matched |= matched;
-            counts.filtered += filtered;
         });
         Ok(following)
     }
 
-    /// Tells a warning at the end of the run, once.
+    /// Takes in the records of a page, and opens the chains of their children. Tells whether nothing new can follow.
+    pub(super) fn take_in(
+        &mut self,
+        chain: &mut Chain,
+        nth: usize,
+        mut records: Vec<Value>,
+        size: usize,
+    ) -> Result<bool> {
+        let Some(resource) = self.plan.resources.get(chain.resource) else { return Ok(true) };
+        for record in records.iter_mut().filter(|_| !resource.includes.is_empty()) {
+            let Value::Object(fields) = record else {
+                let message = "a record is no object, so it can hold no field of its parent";
+                return Err(Error::new(Kind::Upstream, message)
+                    .of(&resource.name)
+                    .advice("leave out `include_from_parent`, or select the objects with `data_selector`"));
+            };
+            for include in &resource.includes {
+                fields.insert(include.key.clone(), chain.context.get(&include.field).cloned().unwrap_or_default());
+            }
+        }
+        let mut filtered = 0;
+        if !resource.steps.is_empty() {
+            let parent = resource.parent.and_then(|parent| self.plan.resources.get(parent));
+            let url = match chain.pages.get(nth) {
+                Some(page) if resource.seeds.is_none() => {
+                    Some(resource.request(&chain.context, &page.position, chain.found())?.url)
+                }
+                _ => None,
+            };
+            let scope = Scope::new(resource, parent, &chain.context, url.as_ref(), self.shaper.load_id());
+            (records, filtered) = resource.steps.run(records, &scope)?;
+        }
+        let mut new = New { records, dropped: 0, is_last: false };
+        if let (Some(rules), Some(range)) = (&resource.incremental, &chain.context.range) {
+            new = rules.filter(range, new.records)?;
+        }
+        let New { records, dropped, is_last } = new;
+        let Some(page) = chain.pages.get_mut(nth) else { return Ok(true) };
+        let is_read = |index: usize| self.read.get(index).copied().unwrap_or(false);
+        let children = wanted_children(&self.plan, chain.resource, &is_read);
+        let mut skipped = Vec::new();
+        if !children.is_empty() {
+            let parents = records.iter().map(|record| resource.extend(&chain.context, record, &is_read));
+            page.parents = parents.collect::<Result<_>>()?;
+            skipped = page.open_children(&self.plan, &self.cursors, &children, None)?;
+        }
+        page.fetch = Fetch::Ready { records, size };
+        for (child, skipped) in skipped {
+            self.count(child, |counts| counts.skipped += skipped);
+        }
+        self.count(chain.resource, |counts| counts.filtered += filtered + dropped);
+        Ok(is_last)
+    }
+
+    /// Tells a warning at the end of the run, once for its place.
     fn warn(&mut self, warning: Error) {
-        if !self.warnings.contains(&warning) {
+        if self.warnings.iter().all(|other| other.pointer != warning.pointer) {
             self.warnings.push(warning);
         }
     }
@@ -89,7 +143,7 @@ impl<T: Transport> Reader<T> {
         let (Some(resource), Some(page)) = (self.plan.resources.get(chain.resource), chain.pages.get(nth)) else {
             return Ok(None);
         };
-        if resource.selector.is_none() {
+        if resource.selector.is_none() && !body.is_null() {
             chain.detected.get_or_insert_with(|| Rc::new(select::detect(body)));
         }
         let selector = resource.selector.as_ref().or(chain.detected.as_deref());
@@ -137,4 +191,11 @@ impl<T: Transport> Reader<T> {
         let is_capped = paginator.shows_cap(&page.position, &view);
         Ok(Some(Followed { following, is_repeated, is_capped }))
     }
+}
+
+/// The warning of a selector that matches nothing in a chain's first page: likely a misspelling.
+fn no_match(resource: &Resource, selector: &Selector, body: &Value) -> Error {
+    let place = format!("{}/endpoint/data_selector", resource.pointer);
+    let message = "the selector matches nothing in the first page of a chain, so no records are taken from it";
+    Error::config(place, message).of(&resource.name).advice(selector.advice(body))
 }

@@ -168,6 +168,9 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
     let mut front = pages.next();
     let mut within = None;
     let mut digest = chain.before;
+    // What was found in a page that merely is here already is no part of the place that was reached.
+    let has_begun =
+        chain.passed > 0 || front.is_some_and(|page| page.delivered > 0 || matches!(page.fetch, Fetch::Delivered));
     if let Some(page) = front
         && matches!(page.fetch, Fetch::Delivered)
     {
@@ -191,8 +194,8 @@ fn chain_state(plan: &Plan, chain: &Chain) -> ChainState {
         window: chain.window,
         passed: chain.passed,
         digest,
-        selector: chain.detected.as_ref().and_then(|selector| selector.keys()).map(<[String]>::to_vec),
-        paginator: chain.paginator.as_ref().map(|detected| detected.found.clone()),
+        selector: chain.detected.as_ref().filter(|_| has_begun).and_then(|found| found.keys()).map(<[String]>::to_vec),
+        paginator: chain.paginator.as_ref().filter(|_| has_begun).map(|detected| detected.found.clone()),
         within,
         next,
     }
@@ -226,19 +229,18 @@ fn open_chain(
 
     if let Some(within) = &state.within {
         let children: Vec<usize> = super::wanted_children(plan, resource, wanted);
-        let record = within.child.record;
-        let context = within.parents.get(record).cloned().ok_or_else(|| foreign("a parent record is missing"))?;
-        let child = open_chain(plan, cursors, &within.child, context, wanted)?;
-        if !children.contains(&child.resource) {
-            return Err(foreign(&format!("`{}` does not depend on `{}`", within.child.resource, state.resource)));
-        }
+        let (name, record) = (&within.child.resource, within.child.record);
+        let child = plan.position(name).filter(|child| children.contains(child));
+        let child = child.ok_or_else(|| foreign(&format!("`{name}` does not depend on `{}`", state.resource)))?;
         let mut page = Page::due(Position::First);
         page.fetch = Fetch::Delivered;
         page.digest = state.digest;
         page.parents = within.parents.clone();
-        page.open_children(plan, cursors, &children, Some((child.resource, record, child.window)))?;
-        page.children.pop_front();
-        page.children.push_front(child);
+        let from = (child, record, within.child.window);
+        page.open_children(plan, cursors, &children, Some(from))?;
+        let begun = page.children.pop_front().filter(|begun| (begun.resource, begun.record, begun.window) == from);
+        let begun = begun.ok_or_else(|| foreign("a parent record is missing"))?;
+        page.children.push_front(open_chain(plan, cursors, &within.child, begun.context, wanted)?);
         chain.pages.push_back(page);
     }
     if let Some(next) = &state.next {

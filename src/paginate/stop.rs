@@ -47,6 +47,10 @@ impl Stop {
         let total = self.total.as_ref().map_or(Ok(None), |path| count(path, page.body))?;
         let more = self.has_more.as_ref().map_or(Ok(None), |path| flag(path, page.body))?;
         if total.is_none() && more.is_none() && !self.after_empty_page && !self.otherwise {
+            // An empty body says nothing, and nothing can follow from it.
+            if page.body.is_null() {
+                return Ok(Said::Ends);
+            }
             let what = match (&self.total, &self.has_more) {
                 (Some(_), Some(_)) => "neither the total nor `has_more`, and nothing else ends",
                 (Some(_), None) => "no total, and nothing else ends",

@@ -1,13 +1,12 @@
-//! Binding of names: what fills each placeholder of an endpoint, and which resource is therefore the parent.
+//! Binding of names: what fills each placeholder of an endpoint.
 
-use super::body::Body;
+use super::body::{Body, Fields};
+use super::document::Document;
 use super::template::{self, Field, Part};
-use super::{NeededField, Resource};
 use crate::auth::{CREDENTIAL_HEADER, SecretText};
-use crate::config::model::{Client, Endpoint};
+use crate::config::model::{Client, Endpoint, raw_string};
 use crate::error::{Error, Result};
 use crate::request::encode_segment;
-use crate::select::Selector;
 use crate::slot;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -21,9 +20,10 @@ pub struct Given {
 }
 
 /// An endpoint with its names bound.
+#[derive(Default)]
 pub struct Bound {
     pub url: Vec<Part>,
-    pub params: Vec<(Vec<Part>, Vec<Part>)>,
+    pub params: Fields,
     pub headers: Vec<(String, Vec<Part>)>,
     pub body: Option<Body>,
     /// Names that nothing binds, each with its place.
@@ -54,16 +54,13 @@ pub fn bind(client: &Client, endpoint: &Endpoint, pointer: &str, given: &Given) 
         if names.consumed.contains(name) {
             continue;
         }
-        let name = names.bind(template::parse(name, &place)?, &place, Use::Query)?;
-        for parts in values(value, &place)? {
-            params.push((name.clone(), names.bind(parts, &place, Use::Query)?));
-        }
+        params.extend(names.fields(name, value, &place, Use::Query)?);
     }
 
     let mut headers: Vec<(String, Vec<Part>)> = Vec::new();
     let own: BTreeSet<String> = endpoint.headers.keys().map(|name| name.to_lowercase()).collect();
     for (name, value) in &client.headers {
-        check_header(name, value, &format!("/client/headers/{name}"))?;
+        check_header(name, Some(value.text()), &format!("/client/headers/{name}"))?;
         if !own.contains(&name.to_lowercase()) {
             let part = match value {
                 SecretText::Text(text) => Part::Text(text.clone()),
@@ -74,22 +71,16 @@ pub fn bind(client: &Client, endpoint: &Endpoint, pointer: &str, given: &Given) 
     }
     for (name, value) in &endpoint.headers {
         let place = format!("{}/{name}", at("headers"));
-        check_header(name, value, &place)?;
-        let parts = match value {
-            SecretText::Text(text) => names.bind(template::parse(text, &place)?, &place, Use::Header)?,
-            SecretText::Slot(slot) => vec![Part::Secret(slot.secret.clone())],
-        };
-        headers.push((name.to_lowercase(), parts));
+        check_header(name, value.as_str().or(raw_string(value)), &place)?;
+        headers.push((name.to_lowercase(), names.text(value, &place, Use::Header)?));
     }
-    let place = at("json");
-    let json = endpoint.json.as_ref();
-    let body =
-        json.map(|json| Body::object(json, &mut |text| names.bind(template::parse(text, &place)?, &place, Use::Body)));
-    Ok(Bound { url, params, headers, body: body.transpose()?, unbound: names.unbound })
+    let body = names.body(&at)?;
+    Ok(Bound { url, params, headers, body, unbound: names.unbound })
 }
 
+/// Where in a request a text stands.
 #[derive(Clone, Copy, PartialEq)]
-enum Use {
+pub enum Use {
     Path,
     Query,
     Header,
@@ -124,6 +115,92 @@ impl Names<'_> {
         Ok(bound)
     }
 
+    /// The parts of a text, in one of its forms.
+    fn text(&mut self, value: &Value, place: &str, usage: Use) -> Result<Vec<Part>> {
+        if let Some(name) = slot::name_of(value) {
+            return Ok(vec![Part::Secret(name.to_owned())]);
+        }
+        if let Some(text) = raw_string(value) {
+            return Ok(vec![Part::Text(text.to_owned())]);
+        }
+        let text = value.as_str().ok_or_else(|| {
+            Error::config(place, "expected a text, `{secret: name}` or `{raw_string: text}`")
+                .advice("an object here has one of these two keys")
+        })?;
+        self.bind(template::parse(text, place)?, place, usage)
+    }
+
+    /// What a query parameter or a field of a form is sent as: nothing for null, once for each item of a list.
+    fn fields(&mut self, name: &str, value: &Value, place: &str, usage: Use) -> Result<Fields> {
+        let name = self.bind(template::parse(name, place)?, place, usage)?;
+        let values = match value {
+            Value::Array(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let mut fields = Fields::new();
+        for value in values.iter().filter(|value| !value.is_null()) {
+            let document = self.document(value, place, usage)?;
+            let is_secret = |part: &&Part| match part {
+                Part::Secret(_) => true,
+                Part::Text(text) => slot::stand_ins(text).next().is_some(),
+                _ => false,
+            };
+            // It would be written as its place wants it, a URL or a form, and not as JSON does.
+            if !matches!(document, Document::Text(_)) && document.parts().iter().any(is_secret) {
+                return Err(Error::config(place, "a secret stands within JSON, which is sent as a text here")
+                    .advice("send the secret as a value of its own"));
+            }
+            fields.push((name.clone(), document));
+        }
+        Ok(fields)
+    }
+
+    fn document(&mut self, value: &Value, place: &str, usage: Use) -> Result<Document> {
+        Document::parse(value, &mut |text| self.bind(template::parse(text, place)?, place, usage))
+    }
+
+    /// The body, if there is one. Of those that are not JSON an empty one is none.
+    fn body(&mut self, at: &dyn Fn(&str) -> String) -> Result<Option<Body>> {
+        let endpoint = self.endpoint;
+        for (key, value) in [("body", &endpoint.body), ("data", &endpoint.data)] {
+            let (Some(value), place) = (value, at(key)) else { continue };
+            match value {
+                Value::Object(fields) if key == "data" && raw_string(value).is_none() => {
+                    let mut form = Fields::new();
+                    for (name, value) in fields {
+                        form.extend(self.fields(name, value, &format!("{place}/{name}"), Use::Body)?);
+                    }
+                    if !fields.is_empty() {
+                        return Ok(Some(Body::Form(form)));
+                    }
+                }
+                Value::Array(pairs) => {
+                    let mut form = Fields::new();
+                    for (nth, pair) in pairs.iter().enumerate() {
+                        let place = format!("{place}/{nth}");
+                        let [name, value] = pair.as_array().map_or(&[][..], Vec::as_slice) else {
+                            return Err(Error::config(place, "expected a name and a value"));
+                        };
+                        let name = scalar(name).ok_or_else(|| Error::config(&place, "the name is no text"))?;
+                        form.extend(self.fields(&name, value, &place, Use::Body)?);
+                    }
+                    if !pairs.is_empty() {
+                        return Ok(Some(Body::Form(form)));
+                    }
+                }
+                Value::String(text) if text.is_empty() => {}
+                text => {
+                    let parts = self.text(text, &place, Use::Body)?;
+                    return Ok(Some(Body::Text { parts, key }));
+                }
+            }
+        }
+        let Some(json) = &endpoint.json else { return Ok(None) };
+        let place = at("json");
+        let mut bind = |text: &str| self.bind(template::parse(text, &place)?, &place, Use::Body);
+        Ok(Some(Body::Json(Document::object(json, &mut bind)?)))
+    }
+
     fn value_of(&mut self, name: &str, usage: Use) -> Result<Option<Part>> {
         if usage == Use::Path
             && let Some(value) = self.endpoint.params.get(name)
@@ -150,6 +227,9 @@ impl Names<'_> {
 fn param(name: &str, value: &Value, place: &str) -> Result<Part> {
     if let Some(name) = slot::name_of(value) {
         return Ok(Part::Secret(name.to_owned()));
+    }
+    if let Some(text) = raw_string(value) {
+        return Ok(Part::Text(text.to_owned()));
     }
     let text = scalar(value).ok_or_else(|| {
         Error::config(place, format!("`{name}` is not a single value"))
@@ -201,24 +281,6 @@ fn fixed_origin(url: &[Part], absolute: bool, place: &str) -> Result<()> {
     }
 }
 
-/// The values that a query parameter is sent with: none for null, several for a list.
-fn values(value: &Value, place: &str) -> Result<Vec<Vec<Part>>> {
-    let one = |value: &Value| {
-        if let Some(name) = slot::name_of(value) {
-            return Ok(vec![Part::Secret(name.to_owned())]);
-        }
-        let text = scalar(value).ok_or_else(|| {
-            Error::config(place, "expected a text, a number, true or false, null, or a list of these")
-        })?;
-        template::parse(&text, place)
-    };
-    match value {
-        Value::Null => Ok(Vec::new()),
-        Value::Array(items) => items.iter().map(one).collect(),
-        value => Ok(vec![one(value)?]),
-    }
-}
-
 /// A single value as text: numbers with the digits that they were written with, booleans as `true` and `false`.
 pub fn scalar(value: &Value) -> Option<String> {
     match value {
@@ -229,7 +291,7 @@ pub fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn check_header(name: &str, value: &SecretText, place: &str) -> Result<()> {
+fn check_header(name: &str, value: Option<&str>, place: &str) -> Result<()> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {
         return Err(Error::config(place, format!("\"{name}\" is not a header name")));
@@ -237,97 +299,10 @@ fn check_header(name: &str, value: &SecretText, place: &str) -> Result<()> {
     if name.eq_ignore_ascii_case(CREDENTIAL_HEADER) {
         return Err(Error::config(place, format!("the header `{name}` is the host's")));
     }
-    if let SecretText::Text(value) = value
+    if let Some(value) = value
         && value.chars().any(|c| c.is_control() && c != '\t')
     {
         return Err(Error::config(place, format!("the value of the header `{name}` holds a control character")));
     }
     Ok(())
-}
-
-/// Finds each resource's parent: of the resources whose fields it uses, the one that all others are ancestors of.
-pub fn find_parents(resources: &mut [Resource]) -> Result<()> {
-    let mut used: Vec<BTreeSet<usize>> = Vec::new();
-    for resource in resources.iter() {
-        let mut of_this = BTreeSet::new();
-        for field in resource.fields() {
-            let found = resources.iter().position(|other| other.name == field.resource);
-            of_this.insert(found.ok_or_else(|| unknown_parent(resource, field, resources))?);
-        }
-        used.push(of_this);
-    }
-    let ancestors: Vec<BTreeSet<usize>> = (0..resources.len()).map(|index| reachable(index, &used)).collect();
-    let of = |index: usize| ancestors.get(index).into_iter().flatten();
-    let mut parents = Vec::new();
-    for (index, resource) in resources.iter().enumerate() {
-        let names = |indices: &BTreeSet<usize>| {
-            let names =
-                indices.iter().filter_map(|index| resources.get(*index)).map(|parent| format!("`{}`", parent.name));
-            names.collect::<Vec<_>>().join(", ")
-        };
-        let direct = used.get(index).cloned().unwrap_or_default();
-        if of(index).any(|ancestor| *ancestor == index) {
-            let message = format!("`{}` depends on itself, through {}", resource.name, names(&direct));
-            return Err(Error::config(
-                resource.fields().map(|field| resource.place_of(field)).next().unwrap_or_default(),
-                message,
-            )
-            .of(&resource.name)
-            .advice("a resource reads the fields of one that is read before it; leave one of these placeholders out"));
-        }
-        let parent = direct
-            .iter()
-            .copied()
-            .find(|parent| direct.iter().all(|other| other == parent || of(*parent).any(|ancestor| ancestor == other)));
-        if parent.is_none() && !direct.is_empty() {
-            let message =
-                format!("`{}` uses fields of {}, which do not depend on each other", resource.name, names(&direct));
-            return Err(Error::config(
-                resource.fields().map(|field| resource.place_of(field)).last().unwrap_or_default(),
-                message,
-            )
-            .of(&resource.name)
-            .advice("a resource has one parent; fields of that parent's own parents can be used as well"));
-        }
-        parents.push(parent);
-    }
-    for (index, parent) in parents.into_iter().enumerate() {
-        let fields: Vec<Field> =
-            resources.get(index).map_or_else(Vec::new, |resource| resource.fields().cloned().collect());
-        if let Some(resource) = resources.get_mut(index) {
-            resource.parent = parent;
-        }
-        if let Some(parent) = parent.and_then(|parent| resources.get_mut(parent)) {
-            parent.children.push(index);
-        }
-        for field in fields {
-            let Some(owner) = resources.iter_mut().find(|owner| owner.name == field.resource) else { continue };
-            if !owner.needed.iter().any(|needed| needed.field == field) {
-                let selector = Selector::parse(&field.path, &owner.pointer)?;
-                owner.needed.push(NeededField { field, selector });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn unknown_parent(resource: &Resource, field: &Field, resources: &[Resource]) -> Error {
-    let names = resources.iter().map(|resource| resource.name.as_str());
-    let advice = match crate::config::nearest(&field.resource, names.clone()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the resources are {}", names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
-    };
-    let message = format!("there is no resource `{}`, whose field `{}` is used", field.resource, field.path);
-    Error::config(resource.place_of(field), message).of(&resource.name).advice(advice)
-}
-
-fn reachable(from: usize, used: &[BTreeSet<usize>]) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<usize> = used.get(from).into_iter().flatten().copied().collect();
-    while let Some(index) = open.pop() {
-        if found.insert(index) {
-            open.extend(used.get(index).into_iter().flatten());
-        }
-    }
-    found
 }

@@ -1,111 +1,47 @@
-//! The JSON body of a request: a document whose texts and keys may hold placeholders, and values set in it by path.
+//! The body of a request: JSON, the fields of a form, or a text.
 
+use super::document::Document;
 use super::template::Part;
-use crate::error::Result;
-use crate::slot;
-use serde_json::{Map, Value};
 
-/// A JSON document with placeholders.
+/// Query parameters, or the fields of a form: names and values. A value that is no text is sent as JSON.
+pub type Fields = Vec<(Vec<Part>, Document)>;
+
+/// A body with placeholders.
 pub enum Body {
-    /// A value without placeholders.
-    Plain(Value),
-    /// A text.
-    Text(Vec<Part>),
-    /// A list.
-    List(Vec<Body>),
-    /// An object; keys are texts too.
-    Object(Vec<(Vec<Part>, Body)>),
+    /// A JSON document.
+    Json(Document),
+    /// The fields of a form.
+    Form(Fields),
+    /// A text of a type that the headers tell.
+    Text {
+        /// The text.
+        parts: Vec<Part>,
+        /// The key that has it.
+        key: &'static str,
+    },
 }
 
 impl Body {
-    /// Reads a document. `bind` makes the parts of a text.
-    pub fn parse(value: &Value, bind: &mut dyn FnMut(&str) -> Result<Vec<Part>>) -> Result<Self> {
-        if let Some(name) = slot::name_of(value) {
-            return Ok(Self::Text(vec![Part::Secret(name.to_owned())]));
+    /// The key of the endpoint that has it.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "json",
+            Self::Form(_) => "data",
+            Self::Text { key, .. } => key,
         }
-        Ok(match value {
-            Value::String(text) => Self::Text(bind(text)?),
-            Value::Array(items) => Self::List(items.iter().map(|item| Self::parse(item, bind)).collect::<Result<_>>()?),
-            Value::Object(fields) => Self::object(fields, bind)?,
-            plain => Self::Plain(plain.clone()),
-        })
-    }
-
-    /// Reads an object.
-    pub fn object(fields: &Map<String, Value>, bind: &mut dyn FnMut(&str) -> Result<Vec<Part>>) -> Result<Self> {
-        let field = |(key, value): (&String, &Value)| Ok((bind(key)?, Self::parse(value, bind)?));
-        Ok(Self::Object(fields.iter().map(field).collect::<Result<_>>()?))
     }
 
     /// All parts of its texts.
     pub fn parts(&self) -> Vec<&Part> {
         match self {
-            Self::Plain(_) => Vec::new(),
-            Self::Text(parts) => parts.iter().collect(),
-            Self::List(items) => items.iter().flat_map(Self::parts).collect(),
-            Self::Object(fields) => fields.iter().flat_map(|(key, value)| key.iter().chain(value.parts())).collect(),
+            Self::Json(document) => document.parts(),
+            Self::Form(fields) => parts_of(fields),
+            Self::Text { parts, .. } => parts.iter().collect(),
         }
-    }
-
-    /// The document with its placeholders filled. A text that is one placeholder becomes what `value` gives for it; other
-    /// texts and keys become what `text` gives. What has no value is left out; none where that is the whole.
-    pub fn render(
-        &self,
-        text: &dyn Fn(&[Part]) -> Result<Option<String>>,
-        value: &dyn Fn(&Part) -> Result<Option<Value>>,
-    ) -> Result<Option<Value>> {
-        Ok(match self {
-            Self::Plain(plain) => Some(plain.clone()),
-            Self::Text(parts) => match parts.as_slice() {
-                [one @ (Part::Field(_) | Part::Incremental(_))] => value(one)?,
-                parts => text(parts)?.map(Value::String),
-            },
-            Self::List(items) => {
-                let items = items.iter().map(|item| item.render(text, value)).filter_map(Result::transpose);
-                Some(Value::Array(items.collect::<Result<_>>()?))
-            }
-            Self::Object(fields) => {
-                let mut object = Map::new();
-                for (key, item) in fields {
-                    if let (Some(key), Some(item)) = (text(key)?, item.render(text, value)?) {
-                        object.insert(key, item);
-                    }
-                }
-                Some(Value::Object(object))
-            }
-        })
     }
 }
 
-/// Sets a value in a body, by the keys that lead to it. Objects on the way are made; false where something else stands there.
-pub fn set(body: &mut Value, path: &[String], value: Value) -> bool {
-    let mut at = body;
-    for key in path {
-        if at.is_null() {
-            *at = Value::Object(Map::new());
-        }
-        let Value::Object(fields) = at else { return false };
-        at = fields.entry(key.as_str()).or_insert(Value::Null);
-    }
-    *at = value;
-    true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn objects_on_the_way_are_made() {
-        let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
-        let mut body = json!({"q": "x", "page": {"size": 2}, "n": null});
-        assert!(set(&mut body, &path("page.after"), json!("c")));
-        assert!(set(&mut body, &path("n.a.b"), json!(1)));
-        assert!(!set(&mut body, &path("q.a"), json!(1)));
-        assert_eq!(body, json!({"q": "x", "page": {"size": 2, "after": "c"}, "n": {"a": {"b": 1}}}));
-        let mut none = Value::Null;
-        assert!(set(&mut none, &path("a"), json!(1)));
-        assert_eq!(none, json!({"a": 1}));
-    }
+/// All parts of names and values.
+pub fn parts_of(fields: &Fields) -> Vec<&Part> {
+    fields.iter().flat_map(|(name, value)| name.iter().chain(value.parts())).collect()
 }

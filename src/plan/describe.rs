@@ -71,7 +71,7 @@ impl Plan {
             parent: resource.parent.and_then(name_of),
             primary_key: resource.primary_key.iter().map(|key| naming::path(key)).collect(),
             write_disposition: resource.write_disposition,
-            method: resource.method.as_str().to_owned(),
+            method: if resource.seeds.is_some() { String::new() } else { resource.method.as_str().to_owned() },
             url: template::shown(&resource.url),
             selected: resource.selected,
             unbound: resource.unbound.iter().map(|(name, _)| name.clone()).collect(),

@@ -2,22 +2,29 @@
 
 mod bind;
 mod body;
+mod context;
 mod describe;
+pub(crate) mod document;
+mod parents;
+#[cfg(test)]
+mod rendering_tests;
 mod request;
 pub mod template;
 
 use crate::auth::{Auth, TokenSource};
-use crate::config::model::{self, Method, WriteDisposition};
+use crate::config::model::{self, Method, OnMissing, SeedValues, WriteDisposition};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::incremental::Incremental;
 use crate::paginate::Paginator;
+use crate::response::Format;
 use crate::retry::Retry;
 use crate::select::Selector;
 use crate::shape::Hint;
+use crate::steps::Steps;
 pub use bind::scalar;
+pub use context::{Context, Contexts};
 pub use describe::{Description, ResourceDescription, Slot};
-pub use request::Context;
 use serde_json::{Map, Value};
 use template::{Field, Part};
 
@@ -79,6 +86,8 @@ pub struct Resource {
     pub children: Vec<usize>,
     /// The fields of its records that requests of its descendants need.
     pub needed: Vec<NeededField>,
+    /// The fields of its records that expressions of its children name.
+    pub shown: Vec<Field>,
     /// Path variables that nothing binds, each with its place.
     pub unbound: Vec<(String, String)>,
     /// How it is asked.
@@ -87,7 +96,7 @@ pub struct Resource {
     /// The whole URL, without the query parameters.
     url: Vec<Part>,
     /// Names and values of the query parameters.
-    params: Vec<(Vec<Part>, Vec<Part>)>,
+    params: body::Fields,
     headers: Vec<(String, Vec<Part>)>,
     auth: Option<Auth>,
     /// Whether the endpoint has an `auth` of its own.
@@ -96,14 +105,36 @@ pub struct Resource {
     pub token: Option<usize>,
     /// How its pages follow each other; found in the first response where absent.
     pub paginator: Option<Paginator>,
+    /// The form of its responses, where the configuration says it.
+    pub format: Option<Format>,
     /// Where the records are in a response; found in the first response where absent.
     pub selector: Option<Selector>,
     /// What is new to it.
     pub incremental: Option<Incremental>,
+    /// What is done to its records before they become rows.
+    pub steps: Steps,
     /// Which failures are tried again.
     pub retry: Retry,
     /// The most pages that one chain may have.
     pub maximum_pages: u64,
+    /// Its records, where no one is asked for them.
+    pub seeds: Option<SeedValues>,
+    /// What becomes of its requests for a parent's record that lacks a field which they use.
+    on_missing: OnMissing,
+    /// How many of the parent's records its requests are for, where that is not one.
+    batch: Option<context::Batch>,
+    /// The paths of what its records get from their parent's.
+    include_from_parent: Vec<String>,
+    /// The same, where they are to be found.
+    pub includes: Vec<Include>,
+}
+
+/// What a record gets from its parent's.
+pub struct Include {
+    /// Names it.
+    pub field: Field,
+    /// The key under which it gets it.
+    pub key: String,
 }
 
 /// A field of a parent's record.
@@ -112,6 +143,8 @@ pub struct NeededField {
     pub field: Field,
     /// Finds it in a record.
     pub selector: Selector,
+    /// The resources that cannot do without, as indices into the plan.
+    pub required_by: Vec<usize>,
 }
 
 impl Plan {
@@ -128,16 +161,16 @@ impl Plan {
         let mut defects = Vec::new();
         let warnings = config.warnings;
         let mut resources = Vec::new();
-        for (index, resource) in config.resources.iter().enumerate() {
-            let pointer = format!("/resources/{index}");
+        for (index, resource) in config.resources.into_iter().enumerate() {
+            let (pointer, name) = (format!("/resources/{index}"), resource.name.clone());
             match Resource::new(&config.client, resource, pointer, given) {
                 Ok(resource) => resources.push(resource),
-                Err(error) => defects.push(error.of(&resource.name)),
+                Err(error) => defects.push(error.of(&name)),
             }
         }
         let tokens = tokens(&mut resources, &config.client.base_url, &mut defects);
         if defects.is_empty()
-            && let Err(error) = bind::find_parents(&mut resources)
+            && let Err(error) = parents::find(&mut resources)
         {
             defects.push(error);
         }
@@ -167,10 +200,11 @@ impl Plan {
 }
 
 impl Resource {
-    fn new(client: &model::Client, config: &model::Resource, pointer: String, given: &bind::Given) -> Result<Self> {
+    fn new(client: &model::Client, config: model::Resource, pointer: String, given: &bind::Given) -> Result<Self> {
         let endpoint = &config.endpoint;
         let at = |key: &str| format!("{pointer}/endpoint/{key}");
-        let bound = bind::bind(client, endpoint, &pointer, given)?;
+        let asks = config.values.is_none();
+        let bound = if asks { bind::bind(client, endpoint, &pointer, given)? } else { bind::Bound::default() };
         let is_entity = endpoint.path.as_deref().is_some_and(names_entity);
         let paginator = match (&endpoint.paginator, &client.paginator) {
             (Some(paginator), _) => Paginator::new(paginator, &at("paginator"))?,
@@ -178,9 +212,18 @@ impl Resource {
             (None, Some(paginator)) => Paginator::new(paginator, "/client/paginator")?,
             (None, None) => None,
         };
+        if let Some(body) = &bound.body
+            && !matches!(body, body::Body::Json(_))
+            && paginator.as_ref().is_some_and(Paginator::writes_body)
+        {
+            let message = format!("`{}` is no JSON, and the paginator writes into the body", body.key());
+            return Err(Error::config(at(body.key()), message)
+                .advice("write `json`, or let the paginator write a query parameter"));
+        }
         let selector = endpoint.data_selector.as_deref().or(is_entity.then_some("$"));
+        let format = endpoint.response_format.as_ref();
         let table = config.table_name.as_deref().unwrap_or(&config.name);
-        Ok(Self {
+        Self {
             name: config.name.clone(),
             table: crate::shape::naming::identifier(table),
             write_disposition: config.write_disposition,
@@ -191,48 +234,79 @@ impl Resource {
             parent: None,
             children: Vec::new(),
             needed: Vec::new(),
+            shown: Vec::new(),
             unbound: bound.unbound,
             method: endpoint.method,
             body: bound.body,
             url: bound.url,
             params: bound.params,
             headers: bound.headers,
-            auth: endpoint.auth.clone().unwrap_or_else(|| client.auth.clone()),
+            auth: endpoint.auth.clone().unwrap_or_else(|| client.auth.clone()).filter(|_| asks),
             has_own_auth: endpoint.auth.is_some(),
             token: None,
             paginator,
+            format: format.map(|format| Format::new(format, &at("response_format"))).transpose()?,
             selector: selector.map(|path| Selector::parse(path, &at("data_selector"))).transpose()?,
             incremental: endpoint
                 .incremental
                 .as_ref()
                 .map(|rules| Incremental::new(rules, &at("incremental")))
                 .transpose()?,
+            steps: Steps::new(&config.processing_steps, &format!("{pointer}/processing_steps"))?,
             retry: Retry::new(endpoint.error_handler.as_ref()),
             maximum_pages: endpoint.maximum_pages.unwrap_or(LONGEST_CHAIN),
+            on_missing: endpoint.on_missing,
+            batch: endpoint.parents_per_request.map(|size| context::Batch {
+                size,
+                separator: endpoint.parents_separator.clone().unwrap_or_else(|| ",".to_owned()),
+                parent: String::new(),
+            }),
+            seeds: config.values,
+            include_from_parent: config.include_from_parent,
+            includes: Vec::new(),
             pointer,
-        })
+        }
+        .without_gaps()
+    }
+
+    /// The error of a place that nothing can be left out of, where a field that is missing is to be left out.
+    fn without_gaps(self) -> Result<Self> {
+        let text = self.body.iter().filter(|body| matches!(body, body::Body::Text { .. }));
+        let whole = text.flat_map(body::Body::parts).chain(&self.url);
+        let mut fields = whole.filter_map(|part| match part {
+            Part::Field(field) => Some(field),
+            _ => None,
+        });
+        match fields.next() {
+            Some(field) if self.on_missing == OnMissing::Null => {
+                let message = format!("`on_missing` is `null`, and `{{resources.{field}}}` cannot be left out here");
+                Err(Error::config(self.place_of(field), message)
+                    .advice("write `on_missing: skip`, or use the field in a parameter, a header, a form or JSON"))
+            }
+            _ => Ok(self),
+        }
     }
 
     /// Where it uses a field of a parent's record.
     fn place_of(&self, field: &Field) -> String {
-        let uses = |parts: &[Part]| parts.iter().any(|part| matches!(part, Part::Field(other) if other == field));
-        let param = self.params.iter().find(|(name, parts)| uses(name) || uses(parts));
+        let is_it = |part: &Part| matches!(part, Part::Field(other) if other == field);
+        let uses = |parts: &[Part]| parts.iter().any(is_it);
+        let param = self.params.iter().find(|(name, value)| uses(name) || value.parts().into_iter().any(is_it));
         let header = self.headers.iter().find(|(_, parts)| uses(parts));
         let key = match (uses(&self.url), param, header) {
             (true, ..) => "path".to_owned(),
             (false, Some((name, _)), _) => format!("params/{}", template::shown(name)),
             (false, None, Some((name, _))) => format!("headers/{name}"),
-            (false, None, None) => "json".to_owned(),
+            (false, None, None) => self.body.as_ref().map_or("json", body::Body::key).to_owned(),
         };
         format!("{}/endpoint/{key}", self.pointer)
     }
 
     /// Every part of the texts of its requests.
     fn parts(&self) -> impl Iterator<Item = &Part> {
-        let params = self.params.iter().flat_map(|(name, parts)| [name, parts]);
-        let texts = params.chain(self.headers.iter().map(|(_, parts)| parts));
+        let of_headers = self.headers.iter().flat_map(|(_, parts)| parts);
         let of_body = self.body.iter().flat_map(body::Body::parts);
-        std::iter::once(&self.url).chain(texts).flatten().chain(of_body)
+        self.url.iter().chain(body::parts_of(&self.params)).chain(of_headers).chain(of_body)
     }
 
     /// Every field of a parent's record that its requests use.

@@ -1,86 +1,49 @@
 //! Making a request of a resource, for one parent record and one page.
 
+use super::bind::{self, Use};
+use super::body::{Body, Fields};
+use super::document::{self, Document};
 use super::template::{Field, Part};
-use super::{Resource, bind, body};
+use super::{Context, Resource};
 use crate::auth::{Auth, Placement};
+use crate::config::model::OnMissing;
 use crate::error::{Error, Kind, Result};
-use crate::incremental::{Bound, Range};
 use crate::paginate::{Paginator, Place, Position, Setting};
-use crate::request::{Request, USER_AGENT, origin};
-use crate::shape::identity;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::rc::Rc;
-use url::Url;
-
-/// What a chain of requests is given.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Context {
-    /// The fields of parents' records that it uses, by `resource.path`.
-    fields: BTreeMap<String, Value>,
-    /// From where to where it reads. The state holds the cursors that it comes from.
-    #[serde(skip)]
-    pub range: Option<Rc<Range>>,
-}
+use crate::request::{Request, USER_AGENT, encode_separator, names_credential, origin};
+use crate::slot;
+use serde_json::{Map, Value};
+use url::{Url, form_urlencoded};
 
 /// The configured headers that a link to another origin is followed with: any other one may hold a credential.
 const OPEN_HEADERS: [&str; 4] = ["accept", "accept-language", "content-type", "user-agent"];
 
-impl Context {
-    /// This context with a range to read.
-    #[must_use]
-    pub fn with_range(self, range: Rc<Range>) -> Self {
-        Self { range: Some(range), ..self }
-    }
-
-    fn bound(&self, bound: Bound) -> Option<&Value> {
-        self.range.as_ref()?.value(bound)
-    }
-
-    /// Tells the chains of a resource apart that belong to different parents: the fields that its requests use.
-    pub fn key(&self, resource: &Resource) -> String {
-        let used: BTreeMap<String, &Value> = resource
-            .fields()
-            .map(ToString::to_string)
-            .filter_map(|name| Some((name.clone(), self.fields.get(&name)?)))
-            .collect();
-        identity::of_record(&json!(used))
-    }
-}
-
 impl Resource {
-    /// This context with the fields of a record of this resource. A field that is missing or null fails: a request with
-    /// "null" in it would ask for something else.
-    pub fn extend(&self, context: &Context, record: &Value) -> Result<Context> {
-        let mut extended = Context { fields: context.fields.clone(), range: None };
-        for needed in &self.needed {
-            let value = needed.selector.first(record);
-            let Some(value) = value.filter(|value| bind::scalar(value).is_some()) else {
-                let found = match value {
-                    None => "is missing from",
-                    Some(Value::Null) => "is null in",
-                    Some(_) => "is not a single value in",
-                };
-                let keys: Vec<String> = match record {
-                    Value::Object(fields) => fields.keys().map(|key| format!("`{key}`")).collect(),
-                    _ => Vec::new(),
-                };
-                let message = format!("the field `{}`, which other requests need, {found} a record", needed.field.path);
-                return Err(Error::new(Kind::Upstream, message)
-                    .of(&self.name)
-                    .advice(format!("the record has the keys {}", keys.join(", "))));
-            };
-            extended.fields.insert(needed.field.to_string(), value.clone());
+    /// What expressions see as `params`: the query of a request, without credentials. A parameter that is sent several times is
+    /// a list.
+    pub fn shown_params(&self, url: &Url) -> Value {
+        let credential = self.auth.as_ref().and_then(Auth::parameter);
+        let mut params: Map<String, Value> = Map::new();
+        for (name, value) in url.query_pairs() {
+            let is_secret = credential.is_some_and(|credential| credential == name)
+                || names_credential(&name)
+                || slot::stand_ins(&value).next().is_some();
+            if is_secret {
+                continue;
+            }
+            let value = Value::from(value.into_owned());
+            match params.get_mut(name.as_ref()) {
+                None => drop(params.insert(name.into_owned(), value)),
+                Some(Value::Array(values)) => values.push(value),
+                Some(one) => *one = Value::Array(vec![one.take(), value]),
+            }
         }
-        Ok(extended)
+        Value::Object(params)
     }
 
     /// The request for a page, signed unless its token has to be obtained first. `detected` is the paginator of a chain where the
     /// configuration has none.
     pub fn request(&self, context: &Context, position: &Position, detected: Option<&Paginator>) -> Result<Request> {
-        let own = self.render(&self.url, context, true)?.ok_or_else(|| self.no_beginning())?;
+        let own = self.render(&self.url, context, Use::Path)?.ok_or_else(|| self.unfilled(&self.url, "its URL"))?;
         let own = Url::parse(&own)
             .map_err(|error| Error::config(&self.pointer, format!("the URL is not valid: {error}")).of(&self.name))?;
         let mut url = match position {
@@ -106,21 +69,18 @@ impl Resource {
             pairs.push((name.into_owned(), value.into_owned()));
         }
         // A link has all the parameters that it needs.
-        let params = if matches!(position, Position::Link(_)) { &[] } else { self.params.as_slice() };
-        for (name, parts) in params {
-            let name = self.render(name, context, false)?.filter(|name| !paged(name));
-            if let (Some(name), Some(value)) = (name, self.render(parts, context, false)?) {
-                pairs.push((name, value));
-            }
+        if !matches!(position, Position::Link(_)) {
+            let params = self.pairs(&self.params, context, Use::Query)?;
+            pairs.extend(params.into_iter().filter(|(name, _)| !paged(name)));
         }
         pairs.extend(paging.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
 
         let mut headers = Vec::with_capacity(self.headers.len() + 3);
         for (name, parts) in self.headers.iter().filter(|(name, _)| is_own || OPEN_HEADERS.contains(&name.as_str())) {
-            headers.extend(self.render(parts, context, false)?.map(|value| (name.clone(), value)));
+            headers.extend(self.render(parts, context, Use::Header)?.map(|text| (name.clone(), text)));
         }
         let body = self.body(context, &settings)?;
-        let of_body = body.as_ref().map(|_| ("content-type", "application/json"));
+        let of_body = body.as_ref().and_then(|(kind, _)| *kind).map(|kind| ("content-type", kind));
         for (name, value) in [("accept", "*/*"), ("user-agent", USER_AGENT)].into_iter().chain(of_body) {
             if headers.iter().all(|(other, _)| other != name) {
                 headers.push((name.to_owned(), value.to_owned()));
@@ -134,7 +94,7 @@ impl Resource {
                 url.query_pairs_mut().extend_pairs(pairs);
             }
         }
-        let body = body.map(|body| body.to_string().into_bytes());
+        let body = body.map(|(_, text)| text.into_bytes());
         let mut request = Request { method: self.method, url, headers, body };
         if let Some(placement) = self.placement()? {
             self.sign(&mut request, placement);
@@ -168,24 +128,55 @@ impl Resource {
         Position::Link(url.into())
     }
 
-    /// The JSON body, if the request has one.
-    fn body(&self, context: &Context, settings: &[Setting<'_>]) -> Result<Option<Value>> {
-        let text = |parts: &[Part]| self.render(parts, context, false);
-        let value = |part: &Part| match part {
-            Part::Field(field) => self.kept(field, context).cloned().map(Some),
-            Part::Incremental(bound) => Ok(context.bound(*bound).cloned()),
-            part => Ok(text(std::slice::from_ref(part))?.map(Value::String)),
+    /// The body, if the request has one, with its type, if that is known.
+    fn body(&self, context: &Context, settings: &[Setting<'_>]) -> Result<Option<(Option<&'static str>, String)>> {
+        let json = match &self.body {
+            Some(Body::Form(fields)) => {
+                let pairs = self.pairs(fields, context, Use::Body)?;
+                let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+                return Ok(Some((Some("application/x-www-form-urlencoded"), form)));
+            }
+            Some(Body::Text { parts, key }) => {
+                let text = self.render(parts, context, Use::Body)?.ok_or_else(|| self.unfilled(parts, key))?;
+                return Ok(Some((None, text)));
+            }
+            Some(Body::Json(document)) => self.document(document, context, Use::Body)?,
+            None => None,
         };
-        let mut body = self.body.as_ref().map(|body| body.render(&text, &value)).transpose()?.flatten();
+        let mut json = json;
         for setting in settings {
             if let Place::Body(path) = setting.place
-                && !body::set(body.get_or_insert(Value::Null), path, setting.value.clone())
+                && !document::set(json.get_or_insert(Value::Null), path, setting.value.clone())
             {
                 let message = format!("the body has something else than an object on the way to `{}`", path.join("."));
                 return Err(Error::config(format!("{}/endpoint/json", self.pointer), message).of(&self.name));
             }
         }
-        Ok(body)
+        Ok(json.map(|json| (Some("application/json"), json.to_string())))
+    }
+
+    /// Query parameters, or the fields of a form, that have a value.
+    fn pairs(&self, fields: &Fields, context: &Context, usage: Use) -> Result<Vec<(String, String)>> {
+        let mut pairs = Vec::with_capacity(fields.len());
+        for (name, value) in fields {
+            let value = match value {
+                Document::Text(parts) => self.render(parts, context, usage)?,
+                value => self.document(value, context, usage)?.map(|value| as_text(&value)),
+            };
+            pairs.extend(self.render(name, context, usage)?.zip(value));
+        }
+        Ok(pairs)
+    }
+
+    /// A JSON document; none where all that it is has no value.
+    fn document(&self, document: &Document, context: &Context, usage: Use) -> Result<Option<Value>> {
+        let text = |parts: &[Part]| self.render(parts, context, usage);
+        let value = |part: &Part| match part {
+            Part::Field(field) => Ok(Some(self.kept(field, context)?.cloned().unwrap_or_default())),
+            Part::Incremental(bound) => Ok(context.bound(*bound).cloned()),
+            part => Ok(text(std::slice::from_ref(part))?.map(Value::String)),
+        };
+        document.render(&text, &value)
     }
 
     /// Where the credential goes, if one is used that has not to be obtained first. Fails where a slot has no value on this side.
@@ -200,15 +191,17 @@ impl Resource {
     }
 
     /// A text with its placeholders filled; none where one of them has no value.
-    fn render(&self, parts: &[Part], context: &Context, in_path: bool) -> Result<Option<String>> {
+    fn render(&self, parts: &[Part], context: &Context, usage: Use) -> Result<Option<String>> {
         let mut text = String::new();
         for part in parts {
             match part {
                 Part::Text(plain) => text.push_str(plain),
-                Part::Field(field) => text.push_str(&self.field(field, context, in_path)?),
-                Part::Incremental(bound) => match context.bound(*bound).and_then(bind::scalar) {
-                    Some(value) if in_path => text.push_str(&self.segment(&value, bound.name())?),
+                Part::Field(field) => match self.field(field, context, usage)? {
                     Some(value) => text.push_str(&value),
+                    None => return Ok(None),
+                },
+                Part::Incremental(bound) => match context.bound(*bound) {
+                    Some(value) => text.push_str(&self.written(bound.name(), value, usage)?),
                     None => return Ok(None),
                 },
                 Part::Secret(slot) => return Err(no_value(slot).of(&self.name)),
@@ -221,34 +214,75 @@ impl Resource {
         Ok(Some(text))
     }
 
-    fn field(&self, field: &Field, context: &Context, in_path: bool) -> Result<String> {
-        let text = bind::scalar(self.kept(field, context)?).unwrap_or_default();
-        if !in_path {
-            return Ok(text);
+    /// What a parent's field is in a text: of several records, their values in one.
+    fn field(&self, field: &Field, context: &Context, usage: Use) -> Result<Option<String>> {
+        let Some(value) = self.kept(field, context)? else { return Ok(None) };
+        match (&self.batch, value) {
+            (Some(batch), Value::Array(values)) if batch.parent == field.resource => {
+                let there = values.iter().filter(|value| !value.is_null());
+                let texts = there.map(|value| self.text_of(field, value, usage)).collect::<Result<Vec<_>>>()?;
+                let separator = match usage {
+                    Use::Path => encode_separator(&batch.separator),
+                    _ => batch.separator.clone(),
+                };
+                Ok((!texts.is_empty()).then(|| texts.join(&separator)))
+            }
+            (_, value) => self.text_of(field, value, usage).map(Some),
         }
-        self.segment(&text, &field.to_string())
     }
 
-    /// A value as a segment of the path. It came from the API, so the fault is not the configuration's.
-    fn segment(&self, text: &str, name: &str) -> Result<String> {
-        bind::segment(text, name, "").map_err(|error| Error::new(Kind::Upstream, error.message).of(&self.name))
+    /// The value of a parent's field as a text. The value came from the API, so the fault is not the configuration's.
+    fn text_of(&self, field: &Field, value: &Value, usage: Use) -> Result<String> {
+        self.written(&field.to_string(), value, usage)
     }
 
-    /// The error of a path that needs a cursor where there is none.
-    fn no_beginning(&self) -> Error {
-        let message = "the path needs a value of `incremental`, and there is none yet";
+    fn written(&self, name: &str, value: &Value, usage: Use) -> Result<String> {
+        let what = match value {
+            Value::Array(_) => "a list",
+            _ => "an object",
+        };
+        match (usage, bind::scalar(value)) {
+            (Use::Path, Some(text)) => {
+                bind::segment(&text, name, "").map_err(|error| Error::new(Kind::Upstream, error.message).of(&self.name))
+            }
+            (Use::Path | Use::Header, None) => {
+                let place = if usage == Use::Path { "a path" } else { "a header" };
+                let message = format!("the field `{name}` is {what} in a record, which {place} cannot hold");
+                Err(Error::new(Kind::Upstream, message)
+                    .of(&self.name)
+                    .advice(format!("name a single value in it, such as `{{resources.{name}.id}}`")))
+            }
+            _ => Ok(as_text(value)),
+        }
+    }
+
+    /// The value of a parent's field, if its record has one.
+    fn kept<'c>(&self, field: &Field, context: &'c Context) -> Result<Option<&'c Value>> {
+        match context.get(field) {
+            None if self.on_missing != OnMissing::Null => Err(self.lost(&format!("`{field}`"))),
+            found => Ok(found),
+        }
+    }
+
+    /// The error of a text that has to be whole, and that a value is missing from.
+    fn unfilled(&self, parts: &[Part], what: &str) -> Error {
+        if !parts.iter().any(|part| matches!(part, Part::Incremental(_))) {
+            return self.lost(what);
+        }
+        let message = format!("{what} needs a value of `incremental`, and there is none yet");
         Error::config(format!("{}/endpoint/incremental", self.pointer), message)
             .of(&self.name)
             .advice("give `initial_value`")
     }
 
-    /// The value of a parent's field.
-    fn kept<'c>(&self, field: &Field, context: &'c Context) -> Result<&'c Value> {
-        context
-            .fields
-            .get(&field.to_string())
-            .ok_or_else(|| Error::new(Kind::Internal, format!("the value of `{field}` was not kept")).of(&self.name))
+    fn lost(&self, what: &str) -> Error {
+        Error::new(Kind::Internal, format!("{what} lacks a value")).of(&self.name)
     }
+}
+
+/// A value as a text: what is no single value as JSON.
+fn as_text(value: &Value) -> String {
+    bind::scalar(value).unwrap_or_else(|| value.to_string())
 }
 
 /// The error of a slot that has no value on this side.
@@ -280,7 +314,7 @@ mod tests {
         let plan = Plan::new(&Source { config: &config, params, bindings: "{}" }).unwrap_or_else(|e| panic!("{e:?}"));
         let (a, b) = (&plan.resources[0], &plan.resources[1]);
         assert_eq!((b.parent, b.method), (Some(0), Method::Post));
-        let context = a.extend(&Context::default(), &json!({"id": 7, "ok": true})).unwrap();
+        let context = a.extend(&Context::default(), &json!({"id": 7, "ok": true}), &|_| true).unwrap();
         let request = b.request(&context, &Position::First, None).unwrap();
         assert_eq!(request.url.as_str(), "http://h.example/search?w7=1");
         assert!(request.headers.contains(&("content-type".to_owned(), "application/json".to_owned())));

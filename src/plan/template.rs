@@ -92,6 +92,11 @@ pub fn shown(parts: &[Part]) -> String {
 
 fn placeholder(name: &str, pointer: &str) -> Result<Part, Error> {
     if let Some(field) = name.strip_prefix("resources.") {
+        if let Some((field, spec)) = format_spec(field) {
+            let message = format!("`{{{name}}}` has a format, `{spec}`, and formats are not carried out");
+            return Err(Error::config(pointer, message)
+                .advice(format!("write `{{resources.{field}}}`: the value is sent as the record has it")));
+        }
         return Field::parse(field).map(Part::Field).ok_or_else(|| {
             Error::config(pointer, format!("`{{{name}}}` names no field"))
                 .advice("write `{resources.parent.field}`, such as `{resources.applications.id}`")
@@ -113,6 +118,13 @@ fn placeholder(name: &str, pointer: &str) -> Result<Part, Error> {
             .advice("placeholders are `{name}` and `{resources.parent.field}`; write `{{` and `}}` for braces"));
     }
     Ok(Part::Variable(name.to_owned()))
+}
+
+/// The field and the format of a placeholder in the way of Python, `id:05d` or `id!r`. A `:` within brackets belongs to the path.
+fn format_spec(text: &str) -> Option<(&str, &str)> {
+    let after_brackets = text.rfind(']').map_or(0, |at| at + 1);
+    let at = after_brackets + text.get(after_brackets..)?.find([':', '!'])?;
+    text.split_at_checked(at)
 }
 
 #[cfg(test)]
@@ -137,5 +149,10 @@ mod tests {
         {
             assert!(parse(text, "/p").is_err(), "{text}");
         }
+        for text in ["{resources.x.id:05d}", "{resources.x.a[0].id!r}"] {
+            let error = parse(text, "/p").unwrap_err();
+            assert!(error.message.ends_with("formats are not carried out"), "{error}");
+        }
+        assert!(parse("{resources.x.a[0:2]}", "/p").is_ok());
     }
 }

@@ -65,6 +65,11 @@ impl Shaper {
         Self { load_id, known, tables: Vec::new(), index: BTreeMap::new(), names: BTreeMap::new() }
     }
 
+    /// The name of the load.
+    pub fn load_id(&self) -> &str {
+        &self.load_id
+    }
+
     /// Adds a record: its root row, and all child rows. `random` are the bytes of the row's id. Returns about how many bytes
     /// the rows take.
     pub fn add(&mut self, target: &Target<'_>, record: &Value, random: &[u8]) -> Result<usize> {

@@ -20,4 +20,5 @@ mod golden;
 mod memory;
 mod program;
 mod setting;
+mod shaping;
 mod tables;

@@ -90,7 +90,10 @@ pub fn description(prepared: &Prepared<'_>) -> String {
             disposition(resource.write_disposition).to_owned(),
             resource.primary_key.join(", "),
             resource.cursor.clone().unwrap_or_default(),
-            format!("{} {}", resource.method, resource.url),
+            match resource.url.as_str() {
+                "" => "none: values of the file".to_owned(),
+                url => format!("{} {url}", resource.method),
+            },
             resource.unbound.join(", "),
         ]);
     }

@@ -18,6 +18,7 @@
 pub mod address;
 mod body;
 mod client;
+mod coding;
 mod credentials;
 mod failure;
 mod headers;

@@ -2,6 +2,7 @@
 
 use super::body::CappedBody;
 use super::client::Client;
+use super::coding;
 use super::credentials::{Credential, Credentials, Unsigned, put};
 use super::failure::{Failure, check_literal};
 use super::headers;
@@ -337,6 +338,7 @@ impl Run {
         let (mut parts, body) = Response::<reqwest::Body>::from(response).into_parts();
         // The client keeps the URL and the address here; the connector needs neither.
         parts.extensions.clear();
+        let body = coding::decoded(&mut parts.headers, body);
         let body = CappedBody::new(body, self, deadline, permit).boxed_unsync();
         Ok(Response::from_parts(parts, body))
     }

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! A block with the same key several times at its margin has as many examples; then `api` may be a list. The lines of a `sh` block
-//! that call `spile` are run with the last example before them as their file.
+//! that call `spile` are run with an example before them as their file: the last one that has its name, or the last one.
 //!
 //! | file | what |
 //! |---|---|
@@ -106,7 +106,7 @@ enum Task<'b> {
 /// The tasks of a page.
 fn tasks(page: &[Block]) -> Vec<(&Block, Task<'_>)> {
     let mut tasks = Vec::new();
-    let mut last = None;
+    let mut before: Vec<&Block> = Vec::new();
     for block in page {
         let calls = calls(block);
         let is_configuration = CONFIGURATIONS.contains(&block.language.as_str());
@@ -115,9 +115,14 @@ fn tasks(page: &[Block]) -> Vec<(&Block, Task<'_>)> {
             None if is_configuration => {
                 let examples = block.examples().into_iter().enumerate();
                 tasks.extend(examples.map(|(nth, example)| (block, Task::Example(block, example, nth))));
-                last = Some(block);
+                before.push(block);
             }
-            None if !calls.is_empty() => tasks.push((block, Task::Calls(calls, last))),
+            None if !calls.is_empty() => {
+                let file = calls[0].split_whitespace().nth(2).and_then(|file| file.split('.').next());
+                let name = format!("name: {}\n", file.unwrap_or_default());
+                let named = before.iter().rev().find(|block| block.text.contains(&name));
+                tasks.push((block, Task::Calls(calls, named.or(before.last()).copied())));
+            }
             _ => {}
         }
     }

@@ -115,8 +115,11 @@ fn replay(name: &str, window: &str) -> Result<(), String> {
         same_requests(&recorded, &api.asked())
             .and_then(|()| if outcome.code == 0 { Ok(()) } else { Err("fails".to_owned()) })
             .map_err(|why| of_run(format!("{why}\n{}", outcome.stderr)))?;
-        golden::compare(&golden::tables(&target, "data"), &home.join(format!("expected/{number}.json")))
-            .map_err(of_run)?;
+        golden::compare(
+            &golden::tables(&target, "data", api.base_url()),
+            &home.join(format!("expected/{number}.json")),
+        )
+        .map_err(of_run)?;
     }
     Ok(())
 }

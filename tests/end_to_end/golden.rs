@@ -10,15 +10,13 @@ use std::{
 };
 
 /// Columns and rows of all tables of a dataset but the loader's own. Nulls, load ids and row ids are left out; in the place of the
-/// id of its parent a row has the number of that row in the table above.
-pub fn tables(target: &Target, dataset: &str) -> BTreeMap<String, Value> {
-    let columns = rows(
-        target,
-        &format!(
-            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = '{dataset}' \
+/// id of its parent a row has the number of that row in the table above; `$api` stands for the API's base URL.
+pub fn tables(target: &Target, dataset: &str, base_url: &str) -> BTreeMap<String, Value> {
+    let rows = |sql: &str| rows(target, sql, base_url);
+    let columns = rows(&format!(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = '{dataset}' \
              AND NOT starts_with(table_name, '_') ORDER BY length(table_name), table_name, column_index"
-        ),
-    );
+    ));
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
     for column in columns {
         let [table, name, kind] = ["table_name", "column_name", "data_type"].map(|key| column[key].as_str().unwrap());
@@ -34,7 +32,7 @@ pub fn tables(target: &Target, dataset: &str) -> BTreeMap<String, Value> {
     let mut made = BTreeMap::new();
     for (table, columns) in tables {
         let parents = table.rmatch_indices("__").find_map(|(at, _)| known.get(&table[..at]));
-        let mut rows: Vec<_> = rows(target, &format!("SELECT * FROM \"{dataset}\".\"{table}\""))
+        let mut rows: Vec<_> = rows(&format!("SELECT * FROM \"{dataset}\".\"{table}\""))
             .into_iter()
             .map(|mut row| {
                 let mut own = |name: &str| row.remove(name).filter(|value| !value.is_null());
@@ -94,12 +92,13 @@ fn written(tables: &BTreeMap<String, Value>) -> String {
 
 fn lines(table: &Value) -> Vec<String> {
     let rows: Vec<_> = table["rows"].as_array().unwrap().iter().map(|row| format!("  {row}")).collect();
-    vec![format!("{{\"columns\": {}, \"rows\": [", table["columns"]), rows.join(",\n"), "]}".to_owned()]
+    let head = format!("{{\"columns\": {}, \"rows\": [", table["columns"]);
+    if rows.is_empty() { vec![head + "]}"] } else { vec![head, rows.join(",\n"), "]}".to_owned()] }
 }
 
 /// Each row of a result as an object.
-fn rows(target: &Target, sql: &str) -> Vec<Map<String, Value>> {
+fn rows(target: &Target, sql: &str, base_url: &str) -> Vec<Map<String, Value>> {
     let batches = query(target, &format!("SELECT to_json(found)::VARCHAR FROM ({sql}) AS found")).unwrap();
     let texts = batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter());
-    texts.map(|text| serde_json::from_str(text.unwrap()).unwrap()).collect()
+    texts.map(|text| serde_json::from_str(&text.unwrap().replace(base_url, "$api")).unwrap()).collect()
 }

@@ -5,14 +5,18 @@
 //! | `program` | calls the program, and what came of it |
 //! | `setting` | an API, a folder, and the calls that bring them together |
 //! | `tables` | rows as a database holds them, and as the API would have them |
+//! | `golden` | tables as a file of expected ones has them |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod auth;
 mod component;
+mod connectors;
 mod crash;
 mod demo;
+mod docs;
 mod errors;
 mod faults;
+mod golden;
 mod memory;
 mod pace;
 mod program;

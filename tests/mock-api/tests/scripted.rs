@@ -166,3 +166,28 @@ fn another_script_takes_its_place_at_the_same_url() {
     assert_eq!(ids(&ask(&api, "GET /boats", &bearer, "").2), [2, 3]);
     assert_eq!(api.asked().len(), 1);
 }
+
+#[test]
+fn what_was_recorded_is_answered_again() {
+    let script = json!({"recorded": [
+        {"request": {"path": "/a", "query": {"q": ["1", "2"], "p": 3}, "headers": {"x-k": "v"}}, "answer": {"body": {"n": 1}}},
+        {"request": {"path": "/a", "query": {"q": ["1", "2"], "p": 3}, "headers": {"x-k": "v"}}, "answer": {"status": 503}},
+        {"request": {"method": "POST", "path": "/t", "form": {"id": "a b"}}, "answer": {"body": {"n": 2}}},
+        {"request": {"method": "POST", "path": "/t", "json": {"b": 1, "a": [2]}}, "answer": {"body": {"next": "$api/x"}}}]});
+    let api = api(script.clone());
+    let form = ["Content-Type: application/x-www-form-urlencoded"];
+    assert_eq!(ask(&api, "GET /a?q=1&p=3&q=2", &["X-K: v"], "").2, json!({"n": 1}));
+    assert_eq!(ask(&api, "GET /a?q=1&p=3&q=2", &["X-K: v"], "").0, 503);
+    assert_eq!(ask(&api, "GET /a?q=1&p=3&q=2", &["X-K: v"], "").0, 404);
+    assert_eq!(ask(&api, "GET /a?q=1&p=3&q=2", &[], "").0, 404);
+    assert_eq!(ask(&api, "POST /t", &form, "id=a+b").2, json!({"n": 2}));
+    let next = format!("{}/x", api.base_url());
+    assert_eq!(
+        ask(&api, "POST /t", &["Content-Type: application/json"], r#"{"a": [2], "b": 1}"#).2,
+        json!({"next": next})
+    );
+    let recorded: Vec<mock_api::scripted::Recorded> = serde_json::from_value(script["recorded"].clone()).unwrap();
+    let asked = api.asked();
+    assert_eq!(asked[0], recorded[0].asked());
+    assert_eq!(asked[4..], [recorded[2].asked(), recorded[3].asked()]);
+}

@@ -70,9 +70,15 @@ impl Service {
             (route.method == request.method).then_some((at, route, fields))
         });
         let paging = found.as_ref().and_then(|(_, route, _)| route.pages.position_at());
-        state.asked.push(Asked::new(request, paging));
+        let asked = Asked::new(request, paging);
+        let before = state.asked.iter().filter(|other| **other == asked).count();
+        state.asked.push(asked.clone());
         if state.asked.len() > MOST {
             return refusal(400, "more requests than any test makes");
+        }
+        let mut recorded = script.recorded.iter().filter(|recorded| recorded.asked() == asked);
+        if let Some(recorded) = recorded.nth(before) {
+            return recorded.answer.reply();
         }
         if let Some(tokens) = script.tokens.iter().find(|tokens| tokens.path == request.path) {
             if !earns(request, tokens) {
@@ -104,7 +110,8 @@ impl Service {
             let given = state.given.entry((at, nth)).or_default();
             if answer.fits(request) && answer.times.is_none_or(|times| *given < times) {
                 *given += 1;
-                return (answer.status, [told, texts(&answer.headers)].concat(), answer.content());
+                let (status, headers, body) = answer.reply();
+                return (status, [told, headers].concat(), body);
             }
         }
         refusal(404, "there is no answer to this")
@@ -142,8 +149,9 @@ impl Exchange {
             && self.json.as_ref().is_none_or(|json| *json == request.json())
     }
 
-    fn content(&self) -> String {
-        self.text.clone().unwrap_or_else(|| self.body.to_string())
+    fn reply(&self) -> Reply {
+        let body = self.text.clone().unwrap_or_else(|| self.body.to_string());
+        (self.status, texts(&self.headers), body)
     }
 }
 

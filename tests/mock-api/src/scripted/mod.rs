@@ -22,6 +22,7 @@
 //! | `request` | a request, read whole |
 //! | `asked` | a request, as a test compares it |
 //! | `pages` | the answer of a collection |
+//! | `recorded` | requests in full, with the answers that were given to them |
 //! | `answer` | the answer to a request |
 //! | `quota` | a limit on the rate of requests |
 //! | `credentials` | what a request must show, and where tokens come from |
@@ -31,12 +32,14 @@ mod asked;
 mod credentials;
 mod pages;
 mod quota;
+mod recorded;
 mod request;
 mod script;
 
 use crate::sockets::Listening;
 use answer::Service;
 pub use asked::Asked;
+pub use recorded::Recorded;
 pub use script::Script;
 use std::io;
 

@@ -1,6 +1,7 @@
 //! What a test says of an API.
 
 use super::quota::Quota;
+use super::recorded::Recorded;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -19,6 +20,10 @@ pub struct Script {
     /// What can be asked for.
     #[serde(default)]
     pub(super) routes: Vec<Route>,
+    /// Requests that are answered as they were once, in the place of all else. One that is recorded several times is answered by
+    /// one after another.
+    #[serde(default)]
+    pub(super) recorded: Vec<Recorded>,
 }
 
 /// What a request must show; it is refused with 401 otherwise.
@@ -155,7 +160,7 @@ pub(super) enum Told {
 }
 
 /// An answer word for word.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Exchange {
     /// All parameters of the request's query; any where absent.
@@ -210,7 +215,7 @@ impl TryFrom<String> for Place {
     }
 }
 
-fn get() -> String {
+pub(super) fn get() -> String {
     "GET".to_owned()
 }
 

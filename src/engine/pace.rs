@@ -53,6 +53,8 @@ struct Room {
 struct Quota {
     rate: Option<Rate>,
     in_flight: usize,
+    /// The request that went out last.
+    last: RequestId,
     /// When the places of the rate limit are free again that are taken by requests which are through.
     taken: VecDeque<u64>,
     /// How long the quickest request took.
@@ -70,8 +72,8 @@ struct Left {
     remaining: u64,
     /// When there is more, if the API says so.
     reset: Option<u64>,
-    /// When the API said it.
-    at: u64,
+    /// The request that was the last to go out by the time that the API said it.
+    before: RequestId,
 }
 
 /// Whether the next request has to go alone.
@@ -131,6 +133,7 @@ impl Pace {
         }
         if let Some(quota) = self.quotas.get_mut(quota) {
             quota.in_flight += 1;
+            quota.last = id;
             if quota.trial == Trial::Due {
                 quota.trial = Trial::Sent(id);
             }
@@ -218,11 +221,12 @@ impl Quota {
             Ok(response) => {
                 // Of what overtakes each other the least counts; more is told only to a request that was sent after that.
                 if let Some(told) = quota::told(response, now)
-                    && self.left.as_ref().is_none_or(|left| told.remaining < left.remaining || left.at <= sent)
+                    && self.left.as_ref().is_none_or(|left| told.remaining < left.remaining || left.before < id)
                 {
                     let reset = told.reset.filter(|reset| *reset <= LONGEST_RETRY_AFTER);
-                    let reset = reset.map(|reset| now.saturating_add(reset));
-                    self.left = Some(Left { remaining: told.remaining, reset, at: now });
+                    // The clock is read in whole milliseconds, so it is up to one further.
+                    let reset = reset.map(|reset| now.saturating_add(reset).saturating_add(1));
+                    self.left = Some(Left { remaining: told.remaining, reset, before: self.last });
                 }
                 if refused {
                     self.hold(now.saturating_add(quota::asked(response, now).unwrap_or(0)));

@@ -1,0 +1,173 @@
+//! What is fuzzed: each target takes any bytes, and must come to an end without a panic.
+//!
+//! | target | what |
+//! |---|---|
+//! | `config` | a configuration, and a run of it against an API that answers the same to everything |
+//! | `expression` | an expression, and a record as JSON after a line feed |
+//! | `response` | a body in any form, through all paginators, detection, selectors, steps and shaping |
+//! | `header` | status and headers: links, cursors, waits, quotas, content types |
+//!
+//! `scripts/fuzz.sh` fuzzes; `replay.rs` runs what is kept in `corpus/` with the other tests.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod world;
+
+use serde_json::{Value, json};
+use spile_connector::action::Actions;
+use spile_connector::config::model;
+use spile_connector::expression::{self, Expression};
+use spile_connector::paginate::{self, Page, Paginator, Position};
+use spile_connector::plan::{Plan, Source};
+use spile_connector::request::Response;
+use spile_connector::response::{self, Format};
+use spile_connector::retry::Retry;
+use spile_connector::select::{self, Selector};
+use spile_connector::shape::{Shaper, Target, schema::Schema};
+use spile_connector::steps::{Scope, Steps};
+use std::sync::LazyLock;
+use url::Url;
+
+/// A target by name.
+pub fn target(name: &str) -> fn(&[u8]) {
+    match name {
+        "config" => config,
+        "expression" => expression,
+        "response" => response,
+        "header" => header,
+        other => panic!("there is no target {other}"),
+    }
+}
+
+/// The names of all targets.
+pub const TARGETS: [&str; 4] = ["config", "expression", "response", "header"];
+
+/// A configuration as text.
+pub fn config(data: &[u8]) {
+    let Ok(config) = std::str::from_utf8(data) else { return };
+    let source = Source { config, params: r#"{"user_id": "u"}"#, bindings: r#"{"app_id": "apps.id"}"# };
+    match Plan::new(&source) {
+        Ok(plan) => {
+            let described = plan.describe();
+            assert!(described.resources.len() <= config.len());
+            world::run(&source);
+        }
+        Err(errors) => assert!(!errors.is_empty(), "refused without a reason"),
+    }
+}
+
+/// An expression, a line feed, and a record.
+pub fn expression(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (text, record) = text.split_once('\n').unwrap_or((text, "{}"));
+    let record: Value = serde_json::from_str(record).unwrap_or_else(|_| json!({"id": 1, "a": {"b": [1, 2.5, "x", null]}}));
+    let Ok(expression) = Expression::parse(text, &["record", "page"], "filter", "/p") else { return };
+    let value = |name: &str| match name {
+        "record" => expression::value(&record),
+        _ => expression::value(&json!({"index": 3})),
+    };
+    let _ = expression.holds(value);
+    let _ = expression.json(value);
+}
+
+static PAGINATORS: LazyLock<Vec<Paginator>> = LazyLock::new(|| {
+    let configs = [
+        json!({"type": "json_link", "next_url_path": "next"}),
+        json!({"type": "header_link"}),
+        json!({"type": "header_cursor", "cursor_key": "next"}),
+        json!({"type": "offset", "limit": 2, "total_path": "total", "has_more_path": "more"}),
+        json!({"type": "page_number", "total_path": "total", "maximum_page": 7}),
+        json!({"type": "cursor", "cursor_path": "next", "stop_when": "response.more == 0 or records > 9"}),
+        json!({"type": "cursor", "last_record": "id"}),
+    ];
+    let read = |config: &Value| serde_json::from_value::<model::Paginator>(config.clone()).unwrap();
+    configs.iter().map(|config| Paginator::new(&read(config), "/p").unwrap().unwrap()).collect()
+});
+
+static STEPS: LazyLock<Steps> = LazyLock::new(|| {
+    let steps = json!([
+        {"filter": "record.id is defined"},
+        {"map": {"set": {"n": "record.id|string|length", "a.b": "record.name|default('')|lower"}, "rename": {"next": "after"},
+            "drop": ["more"], "cast": {"id": "text", "total": "int"}}},
+        {"explode": {"path": "items", "as": "item", "outer": true}}
+    ]);
+    Steps::new(&serde_json::from_value::<Vec<model::ProcessingStep>>(steps).unwrap(), "/s").unwrap()
+});
+
+static SELECTORS: LazyLock<Vec<Selector>> = LazyLock::new(|| {
+    ["data", "$", "$..id", "data[*].items[*]", "data[?(@.id > 1)]", "items[-1:]"].iter().map(|path| Selector::parse(path, "/s").unwrap()).collect()
+});
+
+/// A body: of what form it is said to be by its first byte.
+pub fn response(data: &[u8]) {
+    let Some((form, body)) = data.split_first() else { return };
+    let format = match form % 4 {
+        0 => None,
+        1 => Some(json!("json")),
+        2 => Some(json!("ndjson")),
+        _ => Some(json!({"type": "csv", "delimiter": ";"})),
+    };
+    let format = format.map(|format| Format::new(&serde_json::from_value(format).unwrap(), "/f").unwrap());
+    let answer = Response { status: 200, headers: vec![("link".to_owned(), "<?p=2>; rel=next".to_owned())], body: body.to_vec() };
+    let Ok(read) = response::read(&answer, format.as_ref()) else { return };
+    for selector in SELECTORS.iter() {
+        follow(&answer, &read, selector);
+    }
+    let detected = select::detect(&read);
+    follow(&answer, &read, &detected);
+    let mut rest = read;
+    let Some(records) = detected.take_records(&mut rest) else { return };
+    let Ok((records, _)) = STEPS.run(records, &Scope::default()) else { return };
+    let mut shaper = Shaper::new("1".to_owned(), Schema::default());
+    let target = Target {
+        resource: "r",
+        table: "r",
+        max_nesting: 5,
+        write_disposition: model::WriteDisposition::Merge,
+        hints: &[],
+    };
+    for record in &records {
+        if shaper.add(&target, record, &[7; 10]).is_err() {
+            return;
+        }
+    }
+    let _ = shaper.take();
+}
+
+fn follow(answer: &Response, body: &Value, selector: &Selector) {
+    let url = Url::parse("http://h.example/v1/things?size=2").unwrap();
+    let (records, last_record) = selector.count_records(body);
+    let page = Page { url: &url, headers: &answer.headers, body, selector: Some(selector), records, last_record, index: 0 };
+    for paginator in PAGINATORS.iter() {
+        for position in [paginator.first(), Position::Page(u64::MAX - 1), Position::Offset(u64::MAX - 1)] {
+            let _ = paginator.next(&position, &page);
+            let _ = paginator.shows_cap(&position, &page);
+        }
+    }
+    let _ = paginate::detect(&page);
+}
+
+static ACTIONS: LazyLock<Actions> = LazyLock::new(|| {
+    let rules = json!([{"status_code": "4xx", "when": "headers.retry is defined and status < 499", "action": "retry"},
+        {"path": "errors", "action": "fail"}, {"content": "quota", "action": "end"}]);
+    Actions::new(&serde_json::from_value::<Vec<model::ResponseAction>>(rules).unwrap(), "/a").unwrap()
+});
+
+/// Two bytes for the status, then lines `name: value`; what comes after an empty line is the body.
+pub fn header(data: &[u8]) {
+    let Some((status, rest)) = data.split_at_checked(2) else { return };
+    let status = 100 + (u16::from(status[0]) * 256 + u16::from(status[1])) % 500;
+    let text = String::from_utf8_lossy(rest);
+    let (head, body) = text.split_once("\n\n").unwrap_or((&text, "{}"));
+    let headers = head.lines().filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    let answer = Response { status, headers: headers.collect(), body: body.as_bytes().to_vec() };
+    let retry = Retry::default();
+    for now in [0, 1_790_000_000_000, u64::MAX] {
+        let _ = retry.after(1, Some(&answer), now, 0.5);
+        let _ = spile_connector::quota::told(&answer, now);
+        let _ = spile_connector::quota::asked(&answer, now);
+    }
+    let _ = ACTIONS.decide(&answer);
+    if let Ok(read) = response::read(&answer, None) {
+        follow(&answer, &read, &SELECTORS[0]);
+    }
+}

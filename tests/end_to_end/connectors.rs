@@ -158,8 +158,8 @@ fn same_requests(recorded: &[Recorded], asked: &[Asked]) -> Result<(), String> {
     }
     let mut text = String::new();
     for (request, count) in counts.into_iter().filter(|(_, count)| *count != 0) {
-        let what = if count > 0 { "was not made" } else { "was not recorded" };
-        writeln!(text, "{} times more {what}: {request}", count.abs()).unwrap();
+        let what = if count > 0 { "recorded, and not made" } else { "made, and not recorded" };
+        writeln!(text, "{what} ({}): {request}", count.abs()).unwrap();
     }
     if text.is_empty() { Ok(()) } else { Err(text) }
 }

@@ -35,6 +35,10 @@ lint: setup
 bench: setup
     cargo bench --workspace --bench '*'
 
+# Fuzz configurations, expressions, responses and headers, each for so many seconds
+fuzz SECONDS="60":
+    scripts/fuzz.sh "{{ SECONDS }}"
+
 # Find or fetch what the other recipes need: toolchain, wasm target, DuckDB's ADBC driver
 setup:
     @scripts/setup.sh

@@ -59,7 +59,8 @@ pub fn config(data: &[u8]) {
 pub fn expression(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (text, record) = text.split_once('\n').unwrap_or((text, "{}"));
-    let record: Value = serde_json::from_str(record).unwrap_or_else(|_| json!({"id": 1, "a": {"b": [1, 2.5, "x", null]}}));
+    let record: Value =
+        serde_json::from_str(record).unwrap_or_else(|_| json!({"id": 1, "a": {"b": [1, 2.5, "x", null]}}));
     let Ok(expression) = Expression::parse(text, &["record", "page"], "filter", "/p") else { return };
     let value = |name: &str| match name {
         "record" => expression::value(&record),
@@ -94,7 +95,10 @@ static STEPS: LazyLock<Steps> = LazyLock::new(|| {
 });
 
 static SELECTORS: LazyLock<Vec<Selector>> = LazyLock::new(|| {
-    ["data", "$", "$..id", "data[*].items[*]", "data[?(@.id > 1)]", "items[-1:]"].iter().map(|path| Selector::parse(path, "/s").unwrap()).collect()
+    ["data", "$", "$..id", "data[*].items[*]", "data[?(@.id > 1)]", "items[-1:]"]
+        .iter()
+        .map(|path| Selector::parse(path, "/s").unwrap())
+        .collect()
 });
 
 /// A body: of what form it is said to be by its first byte.
@@ -107,7 +111,11 @@ pub fn response(data: &[u8]) {
         _ => Some(json!({"type": "csv", "delimiter": ";"})),
     };
     let format = format.map(|format| Format::new(&serde_json::from_value(format).unwrap(), "/f").unwrap());
-    let answer = Response { status: 200, headers: vec![("link".to_owned(), "<?p=2>; rel=next".to_owned())], body: body.to_vec() };
+    let answer = Response {
+        status: 200,
+        headers: vec![("link".to_owned(), "<?p=2>; rel=next".to_owned())],
+        body: body.to_vec(),
+    };
     let Ok(read) = response::read(&answer, format.as_ref()) else { return };
     for selector in SELECTORS.iter() {
         follow(&answer, &read, selector);
@@ -136,7 +144,8 @@ pub fn response(data: &[u8]) {
 fn follow(answer: &Response, body: &Value, selector: &Selector) {
     let url = Url::parse("http://h.example/v1/things?size=2").unwrap();
     let (records, last_record) = selector.count_records(body);
-    let page = Page { url: &url, headers: &answer.headers, body, selector: Some(selector), records, last_record, index: 0 };
+    let page =
+        Page { url: &url, headers: &answer.headers, body, selector: Some(selector), records, last_record, index: 0 };
     for paginator in PAGINATORS.iter() {
         for position in [paginator.first(), Position::Page(u64::MAX - 1), Position::Offset(u64::MAX - 1)] {
             let _ = paginator.next(&position, &page);
@@ -158,7 +167,10 @@ pub fn header(data: &[u8]) {
     let status = 100 + (u16::from(status[0]) * 256 + u16::from(status[1])) % 500;
     let text = String::from_utf8_lossy(rest);
     let (head, body) = text.split_once("\n\n").unwrap_or((&text, "{}"));
-    let headers = head.lines().filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    let headers = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()));
     let answer = Response { status, headers: headers.collect(), body: body.as_bytes().to_vec() };
     let retry = Retry::default();
     for now in [0, 1_790_000_000_000, u64::MAX] {

@@ -58,7 +58,9 @@ pub fn run(source: &Source<'_>) {
             load_id: "1".to_owned(),
             extent: Extent::default(),
         };
-        let Ok(mut reader) = Reader::open(request, World { now: 1_790_000_000_000, ..World::default() }) else { return };
+        let Ok(mut reader) = Reader::open(request, World { now: 1_790_000_000_000, ..World::default() }) else {
+            return;
+        };
         for _ in 0..STEPS {
             match reader.next(3, 1 << 16) {
                 Ok(Step::Batch { state: after, .. } | Step::Wait { state: after, .. }) => state = Some(after),

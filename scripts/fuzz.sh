@@ -24,7 +24,7 @@ for target in "$@"; do
     log=$cache/$target.log
     mkdir -p "$found"
     echo "$target: fuzzing for $seconds s"
-    if ! "$binary" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=8192 -artifact_prefix="$found-failed-" \
+    if ! "$binary" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=1024 -max_len=8192 -artifact_prefix="$found-failed-" \
         "$found" "corpus/$target" >"$log" 2>&1; then
         tail -40 "$log" >&2
         echo "$target: failed; the input is kept as $found-failed-*" >&2

@@ -125,9 +125,7 @@ impl<T: Transport> Reader<T> {
             }
         })
     }
-}
 
-impl<T: Transport> Reader<T> {
     /// What the configuration has done about a response, if it says.
     fn decide(&self, resource: usize, response: &Response) -> Result<Option<Decision>> {
         let Some(resource) = self.plan.resources.get(resource) else { return Ok(None) };

@@ -1,6 +1,6 @@
 //! Single chains of pages: every paginator against a simulated API.
 
-use super::simulated::{Log, Simulated, ok};
+use super::simulated::{Log, Simulated, ok, opening};
 use super::*;
 use crate::request::Request;
 use crate::shape::encode;
@@ -43,15 +43,7 @@ impl<'a> Run<'a> {
 
     fn open(&self, state: Option<&str>, log: &Rc<RefCell<Log>>) -> Reader<Simulated<'_>> {
         let config = self.config.to_string();
-        let request = OpenRequest {
-            source: Source { config: &config, params: "{}", bindings: "{}" },
-            resources: &[],
-            state,
-            schema: None,
-            window: self.window,
-            load_id: "1".to_owned(),
-            extent: Extent::default(),
-        };
+        let request = opening(&config, state, self.window);
         let answer = |request: &Request, _: u64| (self.answer)(request);
         let mut reader = Reader::open(request, Simulated::new(log.clone(), self.seed, 20, answer)).unwrap();
         reader.linger = self.linger;

@@ -85,10 +85,7 @@ impl Cursors {
         let Some(resource) = plan.resources.get(index) else { return Ok(Vec::new()) };
         let Some(rules) = &resource.incremental else { return Ok(vec![context]) };
         let mark = self.starts.get(&resource.name).filter(|kept| kept.path == rules.path);
-        let mark = mark.and_then(|kept| match resource.parent {
-            Some(_) if !kept.is_one && !resource.is_batched() => kept.parents.get(&context.key(resource)),
-            _ => kept.last.as_ref(),
-        });
+        let mark = mark.and_then(|kept| kept.mark(&kept.key(resource, &context)));
         let ranges = rules.ranges(&self.asked, mark.map(|mark| (&mark.value, &mark.seen)));
         let ranges: Vec<Range> = ranges.map_err(|error| error.of(&resource.name))?;
         let with = |range| context.clone().with_range(Rc::new(range));
@@ -101,10 +98,7 @@ impl Cursors {
             return Ok(());
         };
         let Some(furthest) = furthest(rules, records)? else { return Ok(()) };
-        let kept = self.now.entry(resource.name.clone()).or_default();
-        if kept.path != rules.path {
-            *kept = Kept { path: rules.path.clone(), ..Kept::default() };
-        }
+        let kept = Kept::of(&mut self.now, resource, rules);
         let key = kept.key(resource, context);
         if kept.held.contains(&key) {
             return Ok(());
@@ -152,10 +146,7 @@ impl Cursors {
     /// Puts the cursor of a chain back to where the run began, and keeps it there: not all of its records were read.
     pub fn hold(&mut self, resource: &Resource, context: &Context) {
         let Some(rules) = &resource.incremental else { return };
-        let kept = self.now.entry(resource.name.clone()).or_default();
-        if kept.path != rules.path {
-            *kept = Kept { path: rules.path.clone(), ..Kept::default() };
-        }
+        let kept = Kept::of(&mut self.now, resource, rules);
         let key = kept.key(resource, context);
         let start = self.starts.get(&resource.name).filter(|start| start.path == rules.path);
         if key.is_empty() {
@@ -234,6 +225,20 @@ impl Mark {
 }
 
 impl Kept {
+    /// Those of a resource, begun anew where they were found at another path.
+    fn of<'c>(cursors: &'c mut ByResource, resource: &Resource, rules: &Incremental) -> &'c mut Self {
+        let kept = cursors.entry(resource.name.clone()).or_default();
+        if kept.path != rules.path {
+            *kept = Self { path: rules.path.clone(), ..Self::default() };
+        }
+        kept
+    }
+
+    /// The cursor of this name.
+    fn mark(&self, key: &str) -> Option<&Mark> {
+        if key.is_empty() { self.last.as_ref() } else { self.parents.get(key) }
+    }
+
     /// The name of a chain's cursor: empty for the one of all chains.
     fn key(&self, resource: &Resource, context: &Context) -> String {
         let is_of_parent = resource.parent.is_some() && !self.is_one && !resource.is_batched();

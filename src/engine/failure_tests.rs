@@ -1,6 +1,6 @@
 //! Responses that are singled out, failures that are tried again, and chains that are left out.
 
-use super::simulated::{Log, Simulated, ok, status};
+use super::simulated::{Log, Simulated, ok, opening, status};
 use super::*;
 use crate::request::Request;
 use crate::shape::encode;
@@ -42,10 +42,7 @@ impl<'a> Run<'a> {
 
     fn from(&self, state: Option<&str>) -> Outcome {
         let config = self.config.to_string();
-        let source = Source { config: &config, params: "{}", bindings: "{}" };
-        let load_id = "1".to_owned();
-        let request =
-            OpenRequest { source, resources: &[], state, schema: None, window: 4, load_id, extent: Extent::default() };
+        let request = opening(&config, state, 4);
         let log = Rc::<RefCell<Log>>::default();
         let mut reader = Reader::open(
             request,

@@ -1,6 +1,6 @@
 //! Incremental loading over several runs against a simulated API whose data moves between them.
 
-use super::simulated::{Log, Simulated, ok, status};
+use super::simulated::{Log, Simulated, ok, opening, status};
 use super::*;
 use crate::request::Request;
 use crate::shape::encode;
@@ -58,15 +58,7 @@ impl<'a> Run<'a> {
 
     fn from(&self, state: Option<&str>) -> Outcome {
         let config = self.config.to_string();
-        let request = OpenRequest {
-            source: Source { config: &config, params: "{}", bindings: "{}" },
-            resources: &[],
-            state,
-            schema: None,
-            window: self.window,
-            load_id: "1".to_owned(),
-            extent: self.extent.clone(),
-        };
+        let request = OpenRequest { extent: self.extent.clone(), ..opening(&config, state, self.window) };
         let log = Rc::<RefCell<Log>>::default();
         log.borrow_mut().now = self.now;
         let answer = |request: &Request, _: u64| match (self.answer)(request) {

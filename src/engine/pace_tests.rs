@@ -1,6 +1,7 @@
 //! The pace against APIs with a quota, on a simulated clock. Requests take time to arrive and to be answered, and overtake each
 //! other.
 
+use super::simulated::opening;
 use super::transport::{Failure, RequestId, Transport};
 use super::*;
 use crate::request::Request;
@@ -233,15 +234,7 @@ impl Run {
             {"name": "children", "endpoint": "children/{resources.parents.id}"},
         ]});
         let config = config.to_string();
-        let request = OpenRequest {
-            source: Source { config: &config, params: "{}", bindings: "{}" },
-            resources: &["children".to_owned()],
-            state: None,
-            schema: None,
-            window: self.window,
-            load_id: "1".to_owned(),
-            extent: Extent::default(),
-        };
+        let request = OpenRequest { resources: &["children".to_owned()], ..opening(&config, None, self.window) };
         let world = World { books: Books::new(self.quota), now: START, sent: 0, peak: 0 };
         let world = Rc::new(RefCell::new(world));
         let network =

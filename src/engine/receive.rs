@@ -68,9 +68,7 @@ impl<T: Transport> Reader<T> {
         if let Some(warning) = unmatched {
             self.unmatched.entry(index).or_insert(warning);
         }
-        self.count(index, |counts| {
-            counts.pages += 1;
-        });
+        self.count(index, |counts| counts.pages += 1);
         Ok(following)
     }
 
@@ -98,7 +96,7 @@ impl<T: Transport> Reader<T> {
         if !resource.steps.is_empty() {
             let parent = resource.parent.and_then(|parent| self.plan.resources.get(parent));
             let url = match chain.pages.get(nth) {
-                Some(page) if resource.seeds.is_none() => {
+                Some(page) if resource.seeds.is_none() && resource.steps.use_variable("params") => {
                     Some(resource.request(&chain.context, &page.position, chain.found())?.url)
                 }
                 _ => None,

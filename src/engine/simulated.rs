@@ -1,6 +1,8 @@
 //! A simulated API with a clock of its own, so that no test waits and every interleaving can be had.
 
 use super::transport::{Failure, RequestId, Transport};
+use super::{Extent, OpenRequest};
+use crate::plan::Source;
 use crate::request::{Request, Response};
 use serde_json::Value;
 use std::cell::RefCell;
@@ -80,6 +82,19 @@ impl Transport for Simulated<'_> {
 
     fn random(&mut self, count: usize) -> Vec<u8> {
         vec![0; count]
+    }
+}
+
+/// Opens a source without parameters, from a state.
+pub fn opening<'a>(config: &'a str, state: Option<&'a str>, window: u32) -> OpenRequest<'a> {
+    OpenRequest {
+        source: Source { config, params: "{}", bindings: "{}" },
+        resources: &[],
+        state,
+        schema: None,
+        window,
+        load_id: "1".to_owned(),
+        extent: Extent::default(),
     }
 }
 

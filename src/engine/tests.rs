@@ -1,6 +1,6 @@
 //! The engine against a simulated API with a clock of its own, so that no test waits and every interleaving can be had.
 
-use super::simulated::{Log, Simulated, ok, status};
+use super::simulated::{Log, Simulated, ok, opening, status};
 use super::*;
 use crate::request::Request;
 use crate::shape::encode;
@@ -78,15 +78,8 @@ type Steps = Vec<(Vec<String>, String)>;
 impl Run<'_> {
     fn open(&self, state: Option<&str>, log: &Rc<RefCell<Log>>) -> Result<Reader<Simulated<'_>>> {
         let config = config();
-        let request = OpenRequest {
-            source: Source { config: &config, params: "{}", bindings: r#"{"app_id": "apps.id"}"# },
-            resources: &self.resources,
-            state,
-            schema: None,
-            window: self.window,
-            load_id: "1".to_owned(),
-            extent: Extent::default(),
-        };
+        let source = Source { config: &config, params: "{}", bindings: r#"{"app_id": "apps.id"}"# };
+        let request = OpenRequest { source, resources: &self.resources, ..opening(&config, state, self.window) };
         let answer = |request: &Request, times: u64| (self.answer)(request.url.as_str(), times);
         Reader::open(request, Simulated::new(log.clone(), self.seed, self.latency, answer))
     }
@@ -340,16 +333,7 @@ fn a_state_of_another_configuration_is_refused() {
 #[test]
 fn an_unbound_variable_is_named_with_the_ways_to_bind_it() {
     let config = config();
-    let source = Source { config: &config, params: "{}", bindings: "{}" };
-    let request = OpenRequest {
-        source,
-        resources: &[],
-        state: None,
-        schema: None,
-        window: 8,
-        load_id: String::new(),
-        extent: Extent::default(),
-    };
+    let request = opening(&config, None, 8);
     let transport = Simulated::new(Rc::default(), 0, 1, |_: &Request, _: u64| status(500));
     let error = Reader::open(request, transport).err().unwrap();
     assert_eq!(error.message, "nothing binds the path variable `app_id`");

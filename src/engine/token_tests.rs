@@ -1,6 +1,6 @@
 //! Tokens, where no host signs: asked for once, renewed when they end or are refused, and never without end.
 
-use super::simulated::{Log, Simulated, ok, status};
+use super::simulated::{Log, Simulated, ok, opening, status};
 use super::*;
 use crate::request::Request;
 use serde_json::{Value, json};
@@ -76,15 +76,7 @@ impl Api {
 
     fn open<'a>(&'a self, config: &Value, window: u32) -> Result<Reader<Simulated<'a>>> {
         let config = config.to_string();
-        let request = OpenRequest {
-            source: Source { config: &config, params: "{}", bindings: "{}" },
-            resources: &[],
-            state: None,
-            schema: None,
-            window,
-            load_id: "1".to_owned(),
-            extent: Extent::default(),
-        };
+        let request = opening(&config, None, window);
         Reader::open(request, Simulated::new(self.log.clone(), 0, 20, |request, _| self.answer(request)))
     }
 
@@ -280,17 +272,7 @@ fn a_response_may_be_singled_out_as_a_refusal_of_the_token() {
             json!([{"path": "error", "action": "refresh_auth", "message": "no token is taken"}]);
         let config = config.to_string();
         let api = Api::default();
-        let source = Source { config: &config, params: "{}", bindings: "{}" };
-        let load_id = String::new();
-        let request = OpenRequest {
-            source,
-            resources: &[],
-            state: None,
-            schema: None,
-            window: 4,
-            load_id,
-            extent: Extent::default(),
-        };
+        let request = opening(&config, None, 4);
         let answer = says_no_within(&api, taken_from);
         let mut reader =
             Reader::open(request, Simulated::new(api.log.clone(), 0, 20, |request, _| answer(request))).unwrap();
@@ -324,17 +306,7 @@ fn a_host_that_signs_is_told_which_token_is_refused() {
             Ok(Response { status, headers, body: b"[]".to_vec() })
         };
         let config = config.to_string();
-        let source = Source { config: &config, params: "{}", bindings: "{}" };
-        let load_id = String::new();
-        let request = OpenRequest {
-            source,
-            resources: &[],
-            state: None,
-            schema: None,
-            window: 4,
-            load_id,
-            extent: Extent::default(),
-        };
+        let request = opening(&config, None, 4);
         let mut reader = Reader::open(request, Simulated::new(log, 0, 20, |request, _| answer(request))).unwrap();
         assert_eq!(reader.next(1, 1 << 20).err().map(|error| error.kind), expected);
         drop(reader);

@@ -9,16 +9,14 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 
 /// Numbers from here on count milliseconds: as seconds they would be later than the year 5138.
-const MILLISECONDS: f64 = 1e11;
+pub const MILLISECONDS: f64 = 1e11;
 
 /// The longest text of a format.
 const LONGEST: usize = 100;
 
 /// The instant of an ISO text; a date is its midnight, and what names no zone is UTC.
 pub fn of_text(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
-    let micros = timestamp::parse(text).or_else(|| timestamp::parse(&format!("{text}T00:00:00Z")))?;
-    Timestamp::from_microsecond(micros).ok()
+    Timestamp::from_microsecond(timestamp::instant(text.trim())?).ok()
 }
 
 /// The instant of a number of seconds or milliseconds since 1970.

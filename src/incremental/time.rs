@@ -1,8 +1,9 @@
 //! Moving cursors, and writing them as APIs want them.
 
-use super::value::{instant, is_cursor};
+use super::value::is_cursor;
 use crate::config::model::Length;
 use crate::error::{Error, Result};
+use crate::expression::times;
 use crate::plan::scalar;
 use crate::shape::timestamp;
 use jiff::civil::{Date, DateTime};
@@ -10,9 +11,6 @@ use jiff::fmt::{strtime, temporal};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Span, Timestamp};
 use serde_json::{Number, Value};
-
-/// From here on a number is taken for milliseconds since 1970, not for seconds: as seconds it would be in the year 5138.
-const MILLISECONDS: f64 = 1e11;
 
 /// A length by which cursors are moved.
 #[derive(Clone, Debug)]
@@ -167,7 +165,7 @@ pub fn now_like(form: Option<&Value>, now: u64) -> Option<Value> {
 }
 
 fn is_milliseconds(number: &Number) -> bool {
-    number.as_f64().is_some_and(|number| number.abs() >= MILLISECONDS)
+    number.as_f64().is_some_and(|number| number.abs() >= times::MILLISECONDS)
 }
 
 /// How a cursor is written in requests.
@@ -212,18 +210,11 @@ impl Convert {
     /// The value as requests have it: a date, a date-time, or a number of seconds or (from 1e11 on) milliseconds since 1970. None
     /// where it is no time.
     pub fn apply(&self, value: &Value) -> Option<Value> {
-        let micros = match value {
-            Value::String(text) => instant(text)?,
-            Value::Number(number) => {
-                let number = Number::as_f64(number)?;
-                let seconds = if number.abs() >= MILLISECONDS { number / 1000.0 } else { number };
-                #[allow(clippy::cast_possible_truncation, reason = "what is beyond is no time, and is told by jiff")]
-                let micros = (seconds * 1e6).round() as i64;
-                micros
-            }
+        let time = match value {
+            Value::String(text) => Timestamp::from_microsecond(timestamp::instant(text)?).ok()?,
+            Value::Number(number) => times::of_number(number.as_f64()?)?,
             _ => return None,
         };
-        let time = Timestamp::from_microsecond(micros).ok()?;
         let utc = Offset::UTC.to_datetime(time);
         Some(match self {
             Self::Iso => Value::from(format!("{utc}Z")),

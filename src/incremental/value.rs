@@ -1,7 +1,6 @@
 //! What a cursor is, and which of two is further.
 
-use crate::shape::timestamp;
-use jiff::tz::Offset;
+use crate::shape::timestamp::instant;
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
@@ -22,14 +21,6 @@ pub fn compare(left: &Value, right: &Value) -> Option<Ordering> {
 /// Whether a value can be a cursor: a number or a text.
 pub fn is_cursor(value: &Value) -> bool {
     matches!(value, Value::Number(_) | Value::String(_))
-}
-
-/// Microseconds since 1970 of a date-time or a date.
-pub fn instant(text: &str) -> Option<i64> {
-    timestamp::parse(text).or_else(|| {
-        let midnight = timestamp::date_of(text)?.at(0, 0, 0, 0);
-        Some(Offset::UTC.to_timestamp(midnight).ok()?.as_microsecond())
-    })
 }
 
 enum Kind {

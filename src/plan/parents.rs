@@ -68,6 +68,7 @@ pub fn find(resources: &mut [Resource]) -> Result<()> {
         include(resources, index)?;
         batch(resources, index)?;
         need(resources, index)?;
+        show(resources, index)?;
     }
     Ok(())
 }
@@ -169,6 +170,11 @@ fn need(resources: &mut [Resource], index: usize) -> Result<()> {
                 .advice("what is no object in `values` is the field `value`; `on_missing` may be `skip` or `null`"));
         }
     }
+    Ok(())
+}
+
+/// Notes with the parent which of its fields the expressions of a resource name.
+fn show(resources: &mut [Resource], index: usize) -> Result<()> {
     let Some(resource) = resources.get(index) else { return Ok(()) };
     let (name, parent, is_batched) = (resource.name.clone(), resource.parent, resource.is_batched());
     for (pointer, keys) in resource.steps.fields_of_parent() {

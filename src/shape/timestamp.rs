@@ -9,6 +9,14 @@ pub fn parse(text: &str) -> Option<i64> {
     Some(offset.to_timestamp(datetime).ok()?.as_microsecond())
 }
 
+/// Microseconds since 1970-01-01T00:00:00Z of an ISO date-time or date; a date is its midnight.
+pub fn instant(text: &str) -> Option<i64> {
+    parse(text).or_else(|| {
+        let midnight = date_of(text)?.at(0, 0, 0, 0);
+        Some(Offset::UTC.to_timestamp(midnight).ok()?.as_microsecond())
+    })
+}
+
 /// The local date and time of an ISO date-time, to the microsecond, and its offset; UTC where it names none.
 pub fn read(text: &str) -> Option<(DateTime, Offset)> {
     // Most texts end here: no date without its first dash.

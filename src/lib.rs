@@ -20,6 +20,7 @@ pub mod incremental;
 pub mod paginate;
 pub mod plan;
 pub mod quota;
+pub mod records;
 pub mod request;
 pub mod response;
 pub mod retry;

@@ -159,6 +159,21 @@ impl Paginator {
         }
     }
 
+    /// Whether it has to see the records of a page, which stand at a path, and not only what is beside them.
+    pub fn needs_all_of(&self, records: &Selector) -> bool {
+        let shows = |expression: &Expression| expression.uses("response") || expression.uses("records");
+        let leads_into = |path: &Selector| match (path.keys(), records.keys()) {
+            (Some(path), Some(records)) => path.starts_with(records) && !records.is_empty(),
+            _ => true,
+        };
+        self.stop_when.as_ref().is_some_and(shows) || self.style.paths().into_iter().any(leads_into)
+    }
+
+    /// Whether it reads the last record of a page.
+    pub fn needs_last_record(&self) -> bool {
+        matches!(&self.style, Style::Cursor(paginator) if paginator.reads_last_record())
+    }
+
     /// Whether its requests have to have a JSON body.
     pub fn writes_body(&self) -> bool {
         let positions = [Position::Page(0), Position::Offset(0), Position::Cursor(Value::Null)];
@@ -202,6 +217,17 @@ impl Paginator {
 }
 
 impl Style {
+    /// The paths in a body that it reads.
+    fn paths(&self) -> Vec<&Selector> {
+        match self {
+            Self::SinglePage | Self::HeaderLink(_) | Self::HeaderCursor(_) => Vec::new(),
+            Self::JsonLink(paginator) => vec![&paginator.path],
+            Self::Cursor(paginator) => paginator.paths(),
+            Self::PageNumber(paginator) => paginator.stop.paths(),
+            Self::Offset(paginator) => paginator.stop.paths(),
+        }
+    }
+
     fn next(&self, position: &Position, page: &Page<'_>) -> Result<Option<Following>> {
         let alone = |position: Option<Position>| position.map(|position| Following { position, last: None });
         match (self, position) {

@@ -4,6 +4,7 @@ mod detect;
 mod dialect;
 
 use crate::error::{Error, Result};
+use crate::{records, response};
 pub use detect::detect;
 pub use dialect::keys;
 use serde_json::Value;
@@ -65,33 +66,15 @@ impl Selector {
         self.all(value).into_iter().next()
     }
 
-    /// How many records `take_records` would take, and the last of them.
-    pub fn count_records<'v>(&self, body: &'v Value) -> (u64, Option<&'v Value>) {
-        let found = self.all(body);
-        let (count, last) = match found.as_slice() {
-            [Value::Null] => (0, None),
-            [Value::Array(records)] => (records.len(), records.last()),
-            many => (many.len(), many.last().copied()),
-        };
-        (count as u64, last)
-    }
-
-    /// Takes the records out of a response's body, by the rules of the reference, section 4.1: the one match, or the list of
-    /// matches; null is no record; what is no list is one record. None where nothing matches.
-    pub fn take_records(&self, body: &mut Value) -> Option<Vec<Value>> {
-        let found = match &self.path {
-            Path::Keys(keys) => keys.iter().try_fold(body, |value, key| value.get_mut(key))?.take(),
-            Path::JsonPath(path) => match path.query(body).all().as_slice() {
-                [] => return None,
-                [one] => (*one).clone(),
-                many => Value::Array(many.iter().map(|value| (*value).clone()).collect()),
-            },
-        };
-        Some(match found {
-            Value::Null => Vec::new(),
-            Value::Array(records) => records,
-            record => vec![record],
-        })
+    /// The first match in a JSON text. Where the path is one of keys, no tree is made of what it does not lead to.
+    ///
+    /// # Errors
+    /// `Kind::Upstream` where the text is no JSON.
+    pub fn first_of_text(&self, text: &str) -> Result<Option<Value>> {
+        match &self.path {
+            Path::Keys(keys) => records::find(text, keys).map_err(|why| response::no_record(&why)),
+            Path::JsonPath(_) => Ok(self.first(&response::parsed(text)?).cloned()),
+        }
     }
 }
 
@@ -143,10 +126,20 @@ pub fn kind(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Response;
+    use crate::response::Body;
     use serde_json::json;
 
-    fn records(selector: &str, mut body: Value) -> Option<Vec<Value>> {
-        Selector::parse(selector, "").unwrap().take_records(&mut body)
+    /// The records by the selector, the same whether the whole document is read or what is beside them.
+    fn records(selector: &str, body: Value) -> Option<Vec<Value>> {
+        let selector = Selector::parse(selector, "").unwrap();
+        let response = Response { status: 200, headers: Vec::new(), body: Vec::new() };
+        let [whole, beside] = [true, false].map(|is_whole| {
+            let page = Body::Json(body.to_string()).page(&response, &selector, is_whole).unwrap();
+            page.is_matched.then(|| page.records.values().unwrap())
+        });
+        assert_eq!(whole, beside);
+        whole
     }
 
     #[test]

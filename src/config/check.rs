@@ -113,10 +113,6 @@ fn columns(columns: &Map<String, Value>, pointer: &str) -> Vec<Error> {
                 defects.push(Error::config(format!("{place}/{key}"), message));
             }
         }
-        if value.get("timezone") == Some(&Value::Bool(false)) {
-            let message = "`timezone: false` belongs to the dialect, but this version does not carry it out yet";
-            defects.push(Error::config(format!("{place}/timezone"), message).advice("timestamps are kept in UTC"));
-        }
         let (precision, scale) = (hints.precision.unwrap_or(38), hints.scale.unwrap_or(0));
         if is_decimal && !(1..=38).contains(&precision) {
             let message = format!("expected 1 to 38 digits, found {precision}");

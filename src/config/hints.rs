@@ -58,7 +58,7 @@ pub struct DispositionObject {
 }
 
 /// How rows are merged.
-#[derive(JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
     /// Delete what is replaced, then insert.
@@ -98,8 +98,7 @@ pub struct ColumnHints {
     /// How many of them stand behind the point; 9 if absent.
     pub scale: Option<u32>,
     /// Whether a timestamp knows its time zone.
-    #[schemars(with = "Option<bool>")]
-    pub timezone: Option<IgnoredAny>,
+    pub timezone: Option<bool>,
     /// Whether it belongs to the primary key.
     pub primary_key: Option<bool>,
     /// Whether it belongs to the merge key.
@@ -157,7 +156,7 @@ pub enum Order {
 }
 
 /// What becomes of what is new: a word for all, or one for each.
-#[derive(JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum SchemaContract {
     /// For all.
@@ -167,22 +166,23 @@ pub enum SchemaContract {
 }
 
 /// What becomes of tables, columns and types that are new.
-#[derive(JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contract {
-    /// Of a new table.
+    /// Of a new table, once the resource was loaded.
     pub tables: Option<ContractMode>,
-    /// Of a new column.
+    /// Of a new column in a table that was loaded before.
     pub columns: Option<ContractMode>,
     /// Of a value that does not fit its column.
     pub data_type: Option<ContractMode>,
 }
 
 /// What becomes of something new.
-#[derive(JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContractMode {
     /// It is taken in.
+    #[default]
     Evolve,
     /// The run fails.
     Freeze,
@@ -190,6 +190,17 @@ pub enum ContractMode {
     DiscardRow,
     /// Its value is left out.
     DiscardValue,
+}
+
+/// What becomes of two keys of one record that have the same column by their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCollision {
+    /// The run fails.
+    #[default]
+    Error,
+    /// Each spelling has a column of its own: those after the first one are numbered from 2, `user_id_2`.
+    Suffix,
 }
 
 /// Hints for a child table.

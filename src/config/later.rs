@@ -18,8 +18,6 @@ use Fate::{Idle, Refused};
 /// place, the others are carried out.
 const LATER: &[(&str, &[&str], Fate)] = &[
     ("merge_key", &[], Refused("")),
-    ("schema_contract", EXCEPT_EVOLVE, Refused("")),
-    ("schema_contract/*", EXCEPT_EVOLVE, Refused("")),
     ("nested_hints", &[], Refused("")),
     ("references", &[], Idle("no references between tables are written")),
     ("table_format", &["iceberg", "delta", "hive"], Refused("the tables are those of the database")),
@@ -32,7 +30,7 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ),
     ("write_disposition", &["skip"], Refused("write `selected: false`, or leave the resource out")),
     ("write_disposition/disposition", &["skip"], Refused("write `selected: false`, or leave the resource out")),
-    ("write_disposition/strategy", &["upsert", "insert-only", "cdc", "scd2"], Refused(DELETE_INSERT)),
+    ("write_disposition/strategy", &["insert-only", "cdc", "scd2"], Refused(DELETE_INSERT)),
     ("write_disposition/deduplicated", &[], Idle("each key is looked for in the rows of a run")),
     ("write_disposition/skip_unchanged_rows", &[], Refused(DELETE_INSERT)),
     ("write_disposition/row_version_column_name", &[], Refused(DELETE_INSERT)),
@@ -41,11 +39,6 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ("write_disposition/boundary_timestamp", &[], Refused(DELETE_INSERT)),
     ("write_disposition/source_filter", &[], Refused(DELETE_INSERT)),
     ("write_disposition/destination_scope", &[], Refused(DELETE_INSERT)),
-    (
-        "columns/*/data_type",
-        &["date", "time", "binary", "wei"],
-        Refused("the types are `text`, `bigint`, `double`, `bool`, `timestamp`, `decimal` and `json`"),
-    ),
     ("columns/*/merge_key", &[], Refused("")),
     ("columns/*/unique", &[], Refused("")),
     ("columns/*/sort", &[], Refused("")),
@@ -60,8 +53,7 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ),
 ];
 
-const EXCEPT_EVOLVE: &[&str] = &["freeze", "discard_row", "discard_value"];
-const DELETE_INSERT: &str = "what is carried out is `strategy: delete-insert`, without further keys";
+const DELETE_INSERT: &str = "what is carried out are `strategy: delete-insert` and `upsert`, without further keys";
 
 /// What is refused, and what is warned of, in a document that fits the schema.
 pub fn find(document: &Value) -> (Vec<Error>, Vec<Error>) {

@@ -94,6 +94,9 @@ pub struct Resource {
     #[serde(default)]
     #[schemars(with = "Option<WriteDispositionItem>")]
     pub write_disposition: WriteDisposition,
+    /// How rows are merged, from the object of `write_disposition`.
+    #[schemars(skip)]
+    pub merge_strategy: Option<Strategy>,
     /// The field or fields that identify a record.
     pub primary_key: Option<OneOrMany>,
     /// The field or fields by which rows are replaced together.
@@ -104,8 +107,15 @@ pub struct Resource {
     #[schemars(with = "Option<ColumnsItem>")]
     pub columns: Map<String, Value>,
     /// What becomes of tables, columns and types that are new.
-    #[schemars(with = "Option<SchemaContract>")]
-    pub schema_contract: Option<IgnoredAny>,
+    pub schema_contract: Option<SchemaContract>,
+    /// What becomes of two keys of one record that have the same column by their names.
+    #[serde(default)]
+    #[schemars(with = "Option<OnCollision>")]
+    pub on_collision: OnCollision,
+    /// Whether a column of whole numbers becomes one of doubles where a fraction comes; if not, fractions go to a variant.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub widen: bool,
     /// How deep records are unfolded into columns and child tables; below that depth they are kept as JSON.
     pub max_table_nesting: Option<u32>,
     /// Hints for child tables, by path.

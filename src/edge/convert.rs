@@ -5,9 +5,9 @@ use crate::config::model::WriteDisposition;
 use crate::engine::{Counts, Step};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Description, ResourceDescription};
-use crate::shape::encode;
 use crate::shape::schema::{Column, DataType};
 use crate::shape::table::TableRows;
+use crate::shape::{Change, ChangeKind, encode};
 
 pub fn error(error: Error) -> wit::Error {
     wit::Error {
@@ -63,9 +63,10 @@ fn resource(resource: ResourceDescription) -> wit::ResourceDescription {
 
 pub fn step(step: Step, encoding: wit::Encoding) -> Result<wit::Step> {
     Ok(match step {
-        Step::Batch { tables, state, schema, counts: so_far } => {
+        Step::Batch { tables, state, schema, changes, counts: so_far } => {
             let tables = tables.into_iter().map(|rows| table_rows(rows, encoding)).collect::<Result<_>>()?;
-            wit::Step::Batch(wit::Batch { tables, state, schema, counts: counts(so_far) })
+            let changes = changes.into_iter().map(change).collect();
+            wit::Step::Batch(wit::Batch { tables, state, schema, changes, counts: counts(so_far) })
         }
         Step::Wait { until, resource, reason, state, counts: so_far } => {
             wit::Step::Wait(wit::Wait { until, resource, reason, state, counts: counts(so_far) })
@@ -100,7 +101,24 @@ fn table_rows(table: TableRows, encoding: wit::Encoding) -> Result<wit::TableRow
         resource: table.resource,
         parent: table.parent,
         new_columns: table.new_columns.into_iter().map(column).collect(),
+        widened_columns: table.widened_columns.into_iter().map(column).collect(),
     })
+}
+
+fn change(change: Change) -> wit::Change {
+    wit::Change {
+        resource: change.resource,
+        table: change.table,
+        column: change.column,
+        kind: match change.kind {
+            ChangeKind::Coerced => wit::ChangeKind::Coerced,
+            ChangeKind::Variant => wit::ChangeKind::Variant,
+            ChangeKind::DiscardedValue => wit::ChangeKind::DiscardedValue,
+            ChangeKind::DiscardedRow => wit::ChangeKind::DiscardedRow,
+        },
+        count: change.count,
+        sample: change.sample,
+    }
 }
 
 fn column(column: Column) -> wit::Column {
@@ -112,6 +130,10 @@ fn column(column: Column) -> wit::Column {
             DataType::Double => wit::DataType::Double,
             DataType::Boolean => wit::DataType::Boolean,
             DataType::Timestamp => wit::DataType::Timestamp,
+            DataType::LocalTimestamp => wit::DataType::LocalTimestamp,
+            DataType::Date => wit::DataType::Date,
+            DataType::Time => wit::DataType::Time,
+            DataType::Binary => wit::DataType::Binary,
             DataType::Decimal { precision, scale } => wit::DataType::Decimal((precision, scale)),
             DataType::Json => wit::DataType::Json,
         },

@@ -8,8 +8,8 @@ use crate::action::Decision;
 use crate::config::model::Action;
 use crate::error::{Error, Kind, Result};
 use crate::paginate::Following;
+use crate::records::Records;
 use crate::request::Response;
-use crate::response;
 use crate::retry::Verdict;
 use std::collections::VecDeque;
 
@@ -90,14 +90,13 @@ impl<T: Transport> Reader<T> {
         let (kind, message, response) = match outcome {
             Ok(response) if (200..300).contains(&response.status) && (action.is_none() || ends) => {
                 let status = Some(response.status);
-                let format = self.plan.resources.get(chain.resource).and_then(|resource| resource.format.as_ref());
-                return response::read(&response, format)
-                    .and_then(|body| self.receive(chain, nth, &response, body, ends))
+                return self
+                    .receive(chain, nth, response, ends)
                     .map_err(|error| give_up(self, chain, Error { status, ..error }));
             }
             Ok(_) if ends || action == Some(Action::Ignore) => {
                 if let Some(page) = chain.pages.get_mut(nth) {
-                    page.fetch = Fetch::Ready { records: Vec::new(), size: 0 };
+                    page.fetch = Fetch::Ready { records: Records::default(), cursors: Vec::new(), size: 0 };
                 }
                 return Ok(None);
             }

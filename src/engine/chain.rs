@@ -6,6 +6,7 @@ use super::transport::RequestId;
 use crate::error::{Error, Result};
 use crate::paginate::{Detected, Following, Paginator, Position};
 use crate::plan::{Context, Plan};
+use crate::records::Records;
 use crate::select::Selector;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -102,7 +103,9 @@ pub enum Fetch {
     /// Here, its records not all delivered.
     Ready {
         /// The records.
-        records: Vec<Value>,
+        records: Records,
+        /// Their cursors, where they are read incrementally; null where a record has none.
+        cursors: Vec<Value>,
         /// How many bytes the response had.
         size: usize,
     },

@@ -8,6 +8,7 @@ use crate::config::model::{TooManyParents, WriteDisposition};
 use crate::error::{Error, Kind, Result};
 use crate::incremental::{Asked, Incremental, Range};
 use crate::plan::{Context, Plan, Resource};
+use crate::response;
 use crate::shape::identity;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,12 +93,18 @@ impl Cursors {
         Ok(ranges.into_iter().map(with).collect())
     }
 
-    /// Takes in records of a chain that were delivered.
-    pub fn observe(&mut self, resource: &Resource, context: &Context, records: &[Value]) -> Result<()> {
+    /// Takes in the cursors of a chain's records that were delivered, null where a record has none. `record` gives the text of one.
+    pub fn observe<'r>(
+        &mut self,
+        resource: &Resource,
+        context: &Context,
+        cursors: &[Value],
+        record: &dyn Fn(usize) -> Option<&'r str>,
+    ) -> Result<()> {
         let Some(rules) = resource.incremental.as_ref().filter(|rules| self.moves(resource, rules)) else {
             return Ok(());
         };
-        let Some(furthest) = furthest(rules, records)? else { return Ok(()) };
+        let Some(furthest) = furthest(rules, cursors)? else { return Ok(()) };
         let kept = Kept::of(&mut self.now, resource, rules);
         let key = kept.key(resource, context);
         if kept.held.contains(&key) {
@@ -120,7 +127,7 @@ impl Cursors {
         } else {
             kept.last.get_or_insert(mark)
         };
-        if moved.reach(rules, furthest, records)? {
+        if moved.reach(rules, furthest, cursors, record)? {
             let message =
                 format!("more than {MOST_SEEN} records have the same cursor; the others come again with the next run");
             self.warnings.push(Error::config(format!("{}/cursor_path", rules.pointer), message).of(&resource.name));
@@ -131,7 +138,7 @@ impl Cursors {
     /// Whether a run moves the cursors of a resource. One that begins beyond them does not: what is between would be missed.
     fn moves(&self, resource: &Resource, rules: &Incremental) -> bool {
         // Rows that replace all others have no past.
-        if rules.is_stateless() || resource.write_disposition == WriteDisposition::Replace {
+        if rules.is_stateless() || resource.target.write_disposition == WriteDisposition::Replace {
             return false;
         }
         let Some(since) = &self.asked.since else { return true };
@@ -203,7 +210,13 @@ impl Cursors {
 
 impl Mark {
     /// Moves on to the furthest cursor of some records, never back. Tells whether more records have it than are told apart.
-    fn reach(&mut self, rules: &Incremental, furthest: &Value, records: &[Value]) -> Result<bool> {
+    fn reach<'r>(
+        &mut self,
+        rules: &Incremental,
+        furthest: &Value,
+        cursors: &[Value],
+        record: &dyn Fn(usize) -> Option<&'r str>,
+    ) -> Result<bool> {
         match rules.compare(furthest, &self.value).ok_or_else(|| rules.mismatch(furthest, &self.value))? {
             Ordering::Less => return Ok(false),
             Ordering::Equal => {}
@@ -213,12 +226,14 @@ impl Mark {
             return Ok(false);
         }
         let was_full = self.seen.len() >= MOST_SEEN;
-        let is_here = |cursor| rules.compare(cursor, &self.value) == Some(Ordering::Equal);
-        for record in records.iter().filter(|record| rules.cursor(record).is_some_and(is_here)) {
+        let is_here = |cursor: &Value| !cursor.is_null() && rules.compare(cursor, &self.value) == Some(Ordering::Equal);
+        for (nth, _) in cursors.iter().enumerate().filter(|(_, cursor)| is_here(cursor)) {
             if self.seen.len() >= MOST_SEEN {
                 return Ok(!was_full);
             }
-            self.seen.insert(identity::of_record(record));
+            if let Some(record) = record(nth) {
+                self.seen.insert(identity::of_record(&response::parsed(record)?));
+            }
         }
         Ok(false)
     }
@@ -270,10 +285,10 @@ impl Kept {
     }
 }
 
-/// The furthest cursor of some records.
-fn furthest<'r>(rules: &Incremental, records: &'r [Value]) -> Result<Option<&'r Value>> {
+/// The furthest of some cursors.
+fn furthest<'r>(rules: &Incremental, cursors: &'r [Value]) -> Result<Option<&'r Value>> {
     let mut furthest: Option<&Value> = None;
-    for cursor in records.iter().filter_map(|record| rules.cursor(record)) {
+    for cursor in cursors.iter().filter(|cursor| !cursor.is_null()) {
         let order =
             furthest.map(|furthest| rules.compare(cursor, furthest).ok_or_else(|| rules.mismatch(cursor, furthest)));
         if order.transpose()?.is_none_or(Ordering::is_gt) {

@@ -4,7 +4,8 @@ use super::Reader;
 use super::chain::{Chain, Fetch, Next};
 use super::transport::Transport;
 use crate::error::{Error, Result};
-use crate::plan::{Context, Resource};
+use crate::plan::Context;
+use crate::records::Records;
 use crate::shape::{Shaper, Target, identity};
 use serde_json::Value;
 
@@ -56,11 +57,12 @@ impl<T: Transport> Reader<T> {
             };
             match std::mem::replace(&mut page.fetch, Fetch::Delivered) {
                 Fetch::Delivered => {}
-                Fetch::Ready { records, size } => {
+                Fetch::Ready { records, cursors, size } => {
+                    let given = (&records, cursors.as_slice());
                     let done =
-                        self.deliver_records(chain.resource, &chain.context, &records, &mut page.delivered, room)?;
+                        self.deliver_records(chain.resource, &chain.context, given, &mut page.delivered, room)?;
                     if !done {
-                        page.fetch = Fetch::Ready { records, size };
+                        page.fetch = Fetch::Ready { records, cursors, size };
                         return Ok(Delivery::Full);
                     }
                     self.moved = true;
@@ -107,47 +109,51 @@ impl<T: Transport> Reader<T> {
         &mut self,
         index: usize,
         context: &Context,
-        records: &[Value],
+        (records, cursors): (&Records, &[Value]),
         delivered: &mut usize,
         room: &mut Room,
     ) -> Result<bool> {
         let Some(resource) = self.plan.resources.get(index) else { return Ok(true) };
-        let rest = records.get(*delivered..).unwrap_or_default();
-        let count = match self.selected.get(index) {
+        let rest = records.from(*delivered);
+        let taken = match self.selected.get(index) {
             Some(true) => {
                 let random = self.transport.random(rest.len().min(room.rows) * identity::BYTES);
-                let count = shape(&mut self.shaper, resource, rest, &random, room)?;
+                let (taken, kept) = shape(&mut self.shaper, &resource.target, rest, &random, room)?;
                 if let Some(counts) = self.counts.get_mut(index) {
-                    counts.rows += count as u64;
+                    counts.rows += kept;
                 }
-                count
+                taken
             }
             _ => rest.len(),
         };
-        self.cursors.observe(resource, context, rest.get(..count).unwrap_or_default())?;
-        *delivered += count;
-        Ok(*delivered == records.len())
+        let until = *delivered + taken;
+        let cursors = cursors.get(*delivered..until).unwrap_or_default();
+        self.cursors.observe(resource, context, cursors, &|nth| records.get(*delivered + nth))?;
+        *delivered = until;
+        Ok(until == records.len())
     }
 }
 
-/// Shapes as many records as there is room for. Tells how many.
-fn shape(shaper: &mut Shaper, resource: &Resource, records: &[Value], random: &[u8], room: &mut Room) -> Result<usize> {
-    let target = Target {
-        resource: &resource.name,
-        table: &resource.table,
-        max_nesting: resource.max_nesting,
-        write_disposition: resource.write_disposition,
-        hints: &resource.hints,
-    };
+/// Shapes as many records as there is room for. Tells how many, and how many of those have a row.
+fn shape<'r>(
+    shaper: &mut Shaper,
+    target: &Target,
+    records: impl ExactSizeIterator<Item = &'r str>,
+    random: &[u8],
+    room: &mut Room,
+) -> Result<(usize, u64)> {
     let mut ids = random.chunks_exact(identity::BYTES);
-    for (nth, record) in records.iter().enumerate() {
+    let (mut taken, mut kept) = (0, 0);
+    for record in records {
         if room.is_full() {
-            return Ok(nth);
+            break;
         }
-        let bytes = shaper.add(&target, record, ids.next().unwrap_or_default())?;
+        let added = shaper.add(target, record, ids.next().unwrap_or_default())?;
+        taken += 1;
+        kept += u64::from(added.is_kept);
         room.taken += 1;
         room.rows = room.rows.saturating_sub(1);
-        room.bytes = room.bytes.saturating_sub(bytes);
+        room.bytes = room.bytes.saturating_sub(added.bytes);
     }
-    Ok(records.len())
+    Ok((taken, kept))
 }

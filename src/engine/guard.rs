@@ -2,9 +2,6 @@
 
 use crate::error::{Error, Kind};
 use crate::paginate::Position;
-use crate::select::Selector;
-use serde_json::Value;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Finds the cycles of a chain with one position in memory: the chain is compared with a checkpoint that moves on in steps
 /// of doubling length (R. P. Brent, "An improved Monte Carlo factorization algorithm", 1980, section 2).
@@ -54,25 +51,6 @@ pub fn repeated(records: usize) -> Error {
 pub fn too_long(maximum: u64) -> Error {
     Error::new(Kind::Limit, format!("the chain has more than {maximum} pages"))
         .advice("ask for larger pages, let the paginator end the chain earlier, or permit more with `maximum_pages`")
-}
-
-/// A digest of a page's records, by which pages are compared; none where there are no records.
-pub fn digest(records: &[Value]) -> Option<u64> {
-    if records.is_empty() {
-        return None;
-    }
-    let mut hasher = DefaultHasher::new();
-    records.hash(&mut hasher);
-    Some(hasher.finish())
-}
-
-/// The digest of the records that a selector finds.
-pub fn digest_at(selector: &Selector, body: &Value) -> Option<u64> {
-    match selector.all(body).as_slice() {
-        [Value::Array(records)] => digest(records),
-        [Value::Null] => None,
-        many => digest(&many.iter().map(|record| (*record).clone()).collect::<Vec<_>>()),
-    }
 }
 
 #[cfg(test)]

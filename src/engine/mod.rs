@@ -25,9 +25,9 @@ use crate::error::{Error, Kind, Result};
 use crate::incremental::Asked;
 use crate::plan::{Plan, Source};
 use crate::request::Response;
-use crate::shape::Shaper;
 use crate::shape::schema::Schema;
 use crate::shape::table::TableRows;
+use crate::shape::{Batch, Change, Shaper};
 use chain::{Chain, Fetch};
 pub use counts::Counts;
 use cursors::Cursors;
@@ -72,7 +72,7 @@ pub struct Extent {
 /// What a reader has for its host. See `step` in the WIT.
 #[allow(missing_docs)]
 pub enum Step {
-    Batch { tables: Vec<TableRows>, state: String, schema: Option<String>, counts: Vec<Counts> },
+    Batch { tables: Vec<TableRows>, state: String, schema: Option<String>, changes: Vec<Change>, counts: Vec<Counts> },
     Wait { until: u64, resource: String, reason: String, state: String, counts: Vec<Counts> },
     Done { state: String, counts: Vec<Counts>, warnings: Vec<Error> },
 }
@@ -257,9 +257,9 @@ impl<T: Transport> Reader<T> {
     }
 
     fn batch(&mut self) -> Result<Step> {
-        let (tables, schema) = self.shaper.take()?;
+        let Batch { tables, schema, changes } = self.shaper.take()?;
         let state = self.state().to_text()?;
-        Ok(Step::Batch { tables, state, schema, counts: self.counts() })
+        Ok(Step::Batch { tables, state, schema, changes, counts: self.counts() })
     }
 
     fn state(&self) -> State {

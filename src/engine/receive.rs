@@ -2,13 +2,14 @@
 
 use super::chain::{Chain, Fetch};
 use super::transport::Transport;
-use super::{Reader, guard, wanted_children};
+use super::{Reader, wanted_children};
 use crate::error::{Error, Kind, Result};
-use crate::incremental::New;
-use crate::paginate::{self, Detected, Following};
-use crate::plan::Resource;
+use crate::paginate::{self, Detected, Following, Paginator};
+use crate::plan::{Context, Resource};
+use crate::records::Records;
 use crate::request::Response;
-use crate::select::{self, Selector};
+use crate::response;
+use crate::select::Selector;
 use crate::steps::Scope;
 use serde_json::Value;
 use std::rc::Rc;
@@ -28,32 +29,38 @@ impl<T: Transport> Reader<T> {
         &mut self,
         chain: &mut Chain,
         nth: usize,
-        response: &Response,
-        mut body: Value,
+        mut response: Response,
         ends: bool,
     ) -> Result<Option<Following>> {
-        let Some(followed) = self.follow(chain, nth, response, &body, ends)? else { return Ok(None) };
-        let Followed { mut following, is_repeated, is_capped } = followed;
         let index = chain.resource;
+        let Some(resource) = self.plan.resources.get(index) else { return Ok(None) };
+        let size = response.body.len();
+        let body = response::read(&mut response, resource.format.as_ref())?;
+        if resource.selector.is_none() && chain.detected.is_none() && !body.is_empty() {
+            chain.detected = Some(Rc::new(body.detect(&response)?));
+        }
+        let root = Selector::of_keys(Vec::new());
+        let detected = chain.detected.clone();
+        let selector = resource.selector.as_ref().or(detected.as_deref()).unwrap_or(&root);
+        let is_whole = resource.paginator.as_ref().or(chain.found()).is_some_and(|found| found.needs_all_of(selector));
+        let response::Page { head, mut records, is_matched } = body.page(&response, selector, is_whole)?;
+        let Some(followed) = self.follow(chain, nth, &response, (selector, &head, &records), ends)? else {
+            return Ok(None);
+        };
+        let Followed { mut following, is_repeated, is_capped } = followed;
         let (Some(resource), Some(page)) = (self.plan.resources.get(index), chain.pages.get_mut(nth)) else {
             return Ok(None);
         };
-        let selector = resource.selector.as_ref().or(chain.detected.as_deref());
         // An empty body says nothing of where the records are.
-        let unmatched = (nth == 0 && chain.passed == 0 && !body.is_null())
-            .then(|| selector.filter(|selector| selector.all(&body).is_empty()))
-            .flatten()
-            .map(|selector| no_match(resource, selector, &body));
-        let found = selector.and_then(|selector| selector.take_records(&mut body));
-        let mut records = found.unwrap_or_default();
+        let unmatched = (nth == 0 && chain.passed == 0 && !is_matched).then(|| no_match(resource, selector, &head));
         // The only page of a chain has none to be compared with.
         let is_only = following.is_none() && nth == 0 && chain.passed == 0;
-        page.digest = if is_only { None } else { guard::digest(&records) };
+        page.digest = if is_only { None } else { records.digest() };
         if is_repeated {
-            records.clear();
+            records = Records::default();
         }
         page.given = records.len();
-        self.last_size = response.body.len();
+        self.last_size = size;
         if is_capped {
             let place = format!("{}/endpoint/paginator/limit", resource.pointer);
             let message = "the API gives pages with fewer records than `limit` though more follow";
@@ -62,7 +69,7 @@ impl<T: Transport> Reader<T> {
             let warning = Error::config(place, message).of(&resource.name).advice(advice);
             self.warn(warning);
         }
-        if self.take_in(chain, nth, records, self.last_size)? {
+        if self.take_in(chain, nth, records, size)? {
             following = None;
         }
         if let Some(warning) = unmatched {
@@ -73,52 +80,43 @@ impl<T: Transport> Reader<T> {
     }
 
     /// Takes in the records of a page, and opens the chains of their children. Tells whether nothing new can follow.
-    pub(super) fn take_in(
-        &mut self,
-        chain: &mut Chain,
-        nth: usize,
-        mut records: Vec<Value>,
-        size: usize,
-    ) -> Result<bool> {
+    pub(super) fn take_in(&mut self, chain: &mut Chain, nth: usize, mut records: Records, size: usize) -> Result<bool> {
         let Some(resource) = self.plan.resources.get(chain.resource) else { return Ok(true) };
-        for record in records.iter_mut().filter(|_| !resource.includes.is_empty()) {
-            let Value::Object(fields) = record else {
-                let message = "a record is no object, so it can hold no field of its parent";
-                return Err(Error::new(Kind::Upstream, message)
-                    .of(&resource.name)
-                    .advice("leave out `include_from_parent`, or select the objects with `data_selector`"));
-            };
-            for include in &resource.includes {
-                fields.insert(include.key.clone(), chain.context.get(&include.field).cloned().unwrap_or_default());
-            }
-        }
         let mut filtered = 0;
-        if !resource.steps.is_empty() {
-            let parent = resource.parent.and_then(|parent| self.plan.resources.get(parent));
-            let url = match chain.pages.get(nth) {
-                Some(page) if resource.seeds.is_none() && resource.steps.use_variable("params") => {
-                    Some(resource.request(&chain.context, &page.position, chain.found())?.url)
-                }
-                _ => None,
-            };
-            let scope = Scope::new(resource, parent, &chain.context, url.as_ref(), self.shaper.load_id());
-            (records, filtered) = resource.steps.run(records, &scope)?;
+        if !resource.includes.is_empty() || !resource.steps.is_empty() {
+            let mut values = records.values()?;
+            include(resource, &chain.context, &mut values)?;
+            if !resource.steps.is_empty() {
+                let parent = resource.parent.and_then(|parent| self.plan.resources.get(parent));
+                let url = match chain.pages.get(nth) {
+                    Some(page) if resource.seeds.is_none() && resource.steps.use_variable("params") => {
+                        Some(resource.request(&chain.context, &page.position, chain.found())?.url)
+                    }
+                    _ => None,
+                };
+                let scope = Scope::new(resource, parent, &chain.context, url.as_ref(), self.shaper.load_id());
+                (values, filtered) = resource.steps.run(values, &scope)?;
+            }
+            records = Records::of_values(&values);
         }
-        let mut new = New { records, dropped: 0, is_last: false };
+        let (mut is_last, mut dropped, mut cursors) = (false, 0, Vec::new());
         if let (Some(rules), Some(range)) = (&resource.incremental, &chain.context.range) {
-            new = rules.filter(range, new.records)?;
+            let new = rules.filter(range, &records)?;
+            dropped = (records.len() - new.kept.len()) as u64;
+            records.keep(&new.kept);
+            (is_last, cursors) = (new.is_last, new.cursors);
         }
-        let New { records, dropped, is_last } = new;
         let Some(page) = chain.pages.get_mut(nth) else { return Ok(true) };
         let is_read = |index: usize| self.read.get(index).copied().unwrap_or(false);
         let children = wanted_children(&self.plan, chain.resource, &is_read);
         let mut skipped = Vec::new();
         if !children.is_empty() {
-            let parents = records.iter().map(|record| resource.extend(&chain.context, record, &is_read));
+            let parents =
+                records.from(0).map(|record| resource.extend(&chain.context, &response::parsed(record)?, &is_read));
             page.parents = parents.collect::<Result<_>>()?;
             skipped = page.open_children(&self.plan, &self.cursors, &children, None)?;
         }
-        page.fetch = Fetch::Ready { records, size };
+        page.fetch = Fetch::Ready { records, cursors, size };
         for (child, skipped) in skipped {
             self.count(child, |counts| counts.skipped += skipped);
         }
@@ -133,13 +131,13 @@ impl<T: Transport> Reader<T> {
         }
     }
 
-    /// What follows a page. Finds the path to the records and the paginator where the configuration has none.
+    /// What follows a page. Finds the paginator where the configuration has none.
     fn follow(
         &self,
         chain: &mut Chain,
         nth: usize,
         response: &Response,
-        body: &Value,
+        (selector, head, records): (&Selector, &Value, &Records),
         ends: bool,
     ) -> Result<Option<Followed>> {
         let before = match nth.checked_sub(1) {
@@ -149,20 +147,19 @@ impl<T: Transport> Reader<T> {
         let (Some(resource), Some(page)) = (self.plan.resources.get(chain.resource), chain.pages.get(nth)) else {
             return Ok(None);
         };
-        if resource.selector.is_none() && !body.is_null() {
-            chain.detected.get_or_insert_with(|| Rc::new(select::detect(body)));
-        }
-        let selector = resource.selector.as_ref().or(chain.detected.as_deref());
-        let found = chain.paginator.as_ref().map(|found| &found.paginator);
-        let url = resource.request(&chain.context, &page.position, found)?.url;
-        let (records, last_record) = selector.map_or((0, None), |selector| selector.count_records(body));
+        let paginator = resource.paginator.as_ref().or(chain.found());
+        let url = resource.request(&chain.context, &page.position, chain.found())?.url;
+        let last_record = match paginator.is_some_and(Paginator::needs_last_record) {
+            true => records.last()?,
+            false => None,
+        };
         let view = paginate::Page {
             url: &url,
             headers: &response.headers,
-            body,
-            selector,
-            records,
-            last_record,
+            body: head,
+            selector: Some(selector),
+            records: records.len() as u64,
+            last_record: last_record.as_ref(),
             index: chain.passed.saturating_add(nth as u64),
         };
         let mut is_repeated = false;
@@ -171,7 +168,7 @@ impl<T: Transport> Reader<T> {
             let repeated = chain.paginator.as_ref().and_then(|found| found.repeated(&page.position));
             if let Some(repeated) = repeated
                 && before.is_some()
-                && selector.is_some_and(|selector| guard::digest_at(selector, body) == before)
+                && records.digest() == before
             {
                 chain.paginator = Some(Rc::new(repeated));
                 is_repeated = true;
@@ -198,6 +195,22 @@ impl<T: Transport> Reader<T> {
         let is_capped = paginator.shows_cap(&page.position, &view);
         Ok(Some(Followed { following, is_repeated, is_capped }))
     }
+}
+
+/// Gives records the fields of their parent's.
+fn include(resource: &Resource, context: &Context, records: &mut [Value]) -> Result<()> {
+    for record in records.iter_mut().filter(|_| !resource.includes.is_empty()) {
+        let Value::Object(fields) = record else {
+            let message = "a record is no object, so it can hold no field of its parent";
+            return Err(Error::new(Kind::Upstream, message)
+                .of(&resource.name)
+                .advice("leave out `include_from_parent`, or select the objects with `data_selector`"));
+        };
+        for include in &resource.includes {
+            fields.insert(include.key.clone(), context.get(&include.field).cloned().unwrap_or_default());
+        }
+    }
+    Ok(())
 }
 
 /// The warning of a selector that matches nothing in a chain's first page: likely a misspelling.

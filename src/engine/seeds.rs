@@ -5,6 +5,7 @@ use super::chain::{Chain, Next, Page};
 use super::transport::Transport;
 use crate::error::Result;
 use crate::paginate::{Following, Position};
+use crate::records::Records;
 
 /// How many records a page of them has, so that no more than these have the chains of their children open at once.
 const IN_PAGE: usize = 1000;
@@ -19,7 +20,8 @@ impl<T: Transport> Reader<T> {
             _ => 0,
         };
         let end = start.saturating_add(IN_PAGE);
-        let records = (start..end).map_while(|place| seeds.record(place)).collect();
+        let mut records = Records::default();
+        (start..end).map_while(|place| seeds.record(place)).for_each(|record| records.push(&record));
         chain.next = match seeds.count().is_some_and(|count| count > end) {
             true => Next::Page(Following { position: Position::Offset(end as u64), last: None }),
             false => Next::End,

@@ -3,38 +3,43 @@
 use super::{Incremental, Range};
 use crate::config::model::{Missing, Order};
 use crate::error::{Error, Kind, Result};
+use crate::records::Records;
+use crate::response;
 use crate::shape::identity;
 use serde_json::Value;
 use std::cmp::Ordering;
 
 /// What is new of a page.
 pub struct New {
-    /// The records that belong to the range, in their order.
-    pub records: Vec<Value>,
-    /// How many do not.
-    pub dropped: u64,
+    /// The places of the records that belong to the range.
+    pub kept: Vec<usize>,
+    /// Their cursors; null where one has none.
+    pub cursors: Vec<Value>,
     /// Whether nothing new can follow in this chain.
     pub is_last: bool,
 }
 
 impl Incremental {
     /// Keeps the records of a page that belong to the range.
-    pub fn filter(&self, range: &Range, records: Vec<Value>) -> Result<New> {
-        let count = records.len();
+    pub fn filter(&self, range: &Range, records: &Records) -> Result<New> {
         let (mut past_end, mut past_start) = (false, false);
-        let mut kept = Vec::with_capacity(count);
-        for record in records {
-            let Some(cursor) = self.cursor(&record) else {
+        let (mut kept, mut cursors) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
+        for (nth, record) in records.from(0).enumerate() {
+            let cursor = self.cursor(record)?;
+            if cursor.is_null() {
                 match self.on_missing {
-                    Missing::Include => kept.push(record),
+                    Missing::Include => {
+                        kept.push(nth);
+                        cursors.push(cursor);
+                    }
                     Missing::Exclude => {}
-                    Missing::Raise => return Err(self.missing(&record)),
+                    Missing::Raise => return Err(self.missing(&response::parsed(record)?)),
                 }
                 continue;
-            };
+            }
             let against = |bound: &Option<Value>| {
                 let Some(bound) = bound else { return Ok(None) };
-                self.compare(cursor, bound).map(Some).ok_or_else(|| self.mismatch(cursor, bound))
+                self.compare(&cursor, bound).map(Some).ok_or_else(|| self.mismatch(&cursor, bound))
             };
             match against(&range.end)? {
                 Some(Ordering::Greater) => {
@@ -50,13 +55,16 @@ impl Incremental {
             let is_new = match against(&range.start)? {
                 Some(Ordering::Less) => false,
                 Some(Ordering::Equal) if self.start_is_open => false,
-                Some(Ordering::Equal) => range.seen.is_empty() || !range.seen.contains(&identity::of_record(&record)),
+                Some(Ordering::Equal) => {
+                    range.seen.is_empty() || !range.seen.contains(&identity::of_record(&response::parsed(record)?))
+                }
                 _ => true,
             };
             if !is_new {
                 past_start = true;
             } else if against(&range.edge)? != Some(Ordering::Equal) {
-                kept.push(record);
+                kept.push(nth);
+                cursors.push(cursor);
             }
         }
         let is_last = match self.row_order {
@@ -64,7 +72,7 @@ impl Incremental {
             Some(Order::Desc) => past_start,
             None => false,
         };
-        Ok(New { dropped: (count - kept.len()) as u64, records: kept, is_last })
+        Ok(New { kept, cursors, is_last })
     }
 
     fn missing(&self, record: &Value) -> Error {

@@ -154,9 +154,9 @@ impl Incremental {
         Ok(())
     }
 
-    /// The cursor of a record.
-    pub fn cursor<'r>(&self, record: &'r Value) -> Option<&'r Value> {
-        self.selector.first(record).filter(|cursor| !cursor.is_null())
+    /// The cursor of a record; null where it has none.
+    fn cursor(&self, record: &str) -> Result<Value> {
+        self.selector.first_of_text(record).map(Option::unwrap_or_default)
     }
 
     /// Whether a run leaves no cursor behind.

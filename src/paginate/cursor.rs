@@ -50,6 +50,20 @@ impl Cursor {
         Self { source: Source::Body(path), place, stop_after_empty_page: false, has_more: None }
     }
 
+    /// The paths in a body that it reads.
+    pub fn paths(&self) -> Vec<&Selector> {
+        let source = match &self.source {
+            Source::Body(path) => Some(path),
+            Source::LastRecord(_) => None,
+        };
+        source.into_iter().chain(&self.has_more).collect()
+    }
+
+    /// Whether the cursor is a field of the last record.
+    pub fn reads_last_record(&self) -> bool {
+        matches!(self.source, Source::LastRecord(_))
+    }
+
     pub fn settings(&self, cursor: &Value) -> Vec<Setting<'_>> {
         vec![self.place.set(cursor.clone())]
     }

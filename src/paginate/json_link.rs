@@ -8,7 +8,8 @@ use serde_json::Value;
 
 /// A link in the body.
 pub struct JsonLink {
-    path: Selector,
+    /// Where it stands.
+    pub path: Selector,
 }
 
 impl JsonLink {

@@ -15,7 +15,8 @@ pub struct Offset {
     limit_place: Place,
     /// The largest offset that is asked for.
     maximum: Option<u64>,
-    stop: Stop,
+    /// When a chain ends.
+    pub stop: Stop,
 }
 
 impl Offset {

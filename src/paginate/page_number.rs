@@ -17,8 +17,8 @@ pub struct PageNumber {
     full_page: Option<u64>,
     /// The largest number that is asked for.
     maximum: Option<u64>,
-    /// The total counts pages.
-    stop: Stop,
+    /// When a chain ends. The total counts pages.
+    pub stop: Stop,
 }
 
 impl PageNumber {

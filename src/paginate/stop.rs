@@ -26,6 +26,11 @@ pub enum Said {
 }
 
 impl Stop {
+    /// The paths that they read.
+    pub fn paths(&self) -> Vec<&Selector> {
+        self.total.iter().chain(&self.has_more).collect()
+    }
+
     /// Fails where no rule would ever end a chain.
     pub fn check(&self, maximum: &str, pointer: &str) -> Result<()> {
         if self.total.is_some() || self.has_more.is_some() || self.after_empty_page || self.otherwise {

@@ -67,10 +67,10 @@ impl Plan {
         let name_of = |index: usize| self.resources.get(index).map(|parent| parent.name.clone());
         let resources = self.resources.iter().map(|resource| ResourceDescription {
             name: resource.name.clone(),
-            table: resource.table.clone(),
+            table: resource.target.table.clone(),
             parent: resource.parent.and_then(name_of),
             primary_key: resource.primary_key.iter().map(|key| naming::path(key)).collect(),
-            write_disposition: resource.write_disposition,
+            write_disposition: resource.target.write_disposition,
             method: if resource.seeds.is_some() { String::new() } else { resource.method.as_str().to_owned() },
             url: template::shown(&resource.url),
             selected: resource.selected,

@@ -14,7 +14,7 @@ pub mod template;
 
 use crate::action::Actions;
 use crate::auth::{Auth, TokenSource};
-use crate::config::model::{self, Method, OnError, OnMissing, SeedValues, WriteDisposition};
+use crate::config::model::{self, Method, OnError, OnMissing, SeedValues};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::incremental::Incremental;
@@ -23,7 +23,7 @@ use crate::request::Timeouts;
 use crate::response::Format;
 use crate::retry::Retry;
 use crate::select::Selector;
-use crate::shape::Hint;
+use crate::shape::Target;
 use crate::steps::Steps;
 pub use bind::scalar;
 pub use context::{Context, Contexts};
@@ -72,20 +72,14 @@ pub struct TokenPlan {
 pub struct Resource {
     /// Its name.
     pub name: String,
-    /// Its root table, named by the conventions of the destination.
-    pub table: String,
     /// Its place in the configuration.
     pub pointer: String,
-    /// How its rows are to be written.
-    pub write_disposition: WriteDisposition,
+    /// How its records become rows.
+    pub target: Target,
     /// Key fields, in the spelling of the configuration.
     pub primary_key: Vec<String>,
     /// Whether the configuration selects it.
     pub selected: bool,
-    /// How deep records are unfolded.
-    pub max_nesting: u32,
-    /// What is known of columns beforehand.
-    pub hints: Vec<Hint>,
     /// The resource whose records its requests depend on, as an index into the plan.
     pub parent: Option<usize>,
     /// The resources that depend on it, in the order of the configuration.
@@ -245,7 +239,6 @@ impl Resource {
         }
         let selector = endpoint.data_selector.as_deref().or(is_entity.then_some("$"));
         let format = endpoint.response_format.as_ref();
-        let table = config.table_name.as_deref().unwrap_or(&config.name);
         // Of the endpoint or of the client, whichever is nearer, as a whole.
         let (actions, place) =
             nearest("response_actions", &endpoint.response_actions, &client.response_actions, &pointer);
@@ -255,12 +248,9 @@ impl Resource {
         let (timeouts, _) = nearest("timeouts", &endpoint.timeouts, &client.timeouts, &pointer);
         Self {
             name: config.name.clone(),
-            table: crate::shape::naming::identifier(table),
-            write_disposition: config.write_disposition,
+            target: Target::new(&config, &pointer),
             primary_key: config.key(),
             selected: config.selected,
-            max_nesting: config.max_table_nesting.unwrap_or(1000),
-            hints: config.hints(),
             parent: None,
             children: Vec::new(),
             needed: Vec::new(),

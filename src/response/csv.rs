@@ -2,6 +2,7 @@
 
 use crate::config::model;
 use crate::error::{Error, Kind, Result};
+use crate::records::Records;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -42,7 +43,7 @@ impl Csv {
     }
 
     /// The records of a body that is not empty, by the names of the columns. An empty field is null.
-    pub fn read(&self, body: &[u8]) -> Result<Value> {
+    pub fn read(&self, body: &[u8]) -> Result<Records> {
         let mut lines = Lines::new(body, self.delimiter);
         let header = if self.has_header { lines.next_record()? } else { None };
         let columns = match (&self.columns, header) {
@@ -51,9 +52,9 @@ impl Csv {
                 distinct(&names, |message| Error::new(Kind::Upstream, format!("line {}: {message}", lines.line)))?;
                 names
             }
-            (None, None) => return Ok(Value::Array(Vec::new())),
+            (None, None) => return Ok(Records::default()),
         };
-        let mut records = Vec::new();
+        let mut records = Records::default();
         while let Some(fields) = lines.next_record()? {
             if fields.len() != columns.len() {
                 let message = format!(
@@ -67,9 +68,9 @@ impl Csv {
                 ));
             }
             let value = |text: String| if text.is_empty() { Value::Null } else { Value::String(text) };
-            records.push(Value::Object(Map::from_iter(columns.iter().cloned().zip(fields.into_iter().map(value)))));
+            records.push(&Value::Object(Map::from_iter(columns.iter().cloned().zip(fields.into_iter().map(value)))));
         }
-        Ok(Value::Array(records))
+        Ok(records)
     }
 }
 
@@ -149,8 +150,12 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    fn tree(read: Result<Records>) -> Result<Value> {
+        read.and_then(|records| records.values()).map(Value::Array)
+    }
+
     fn read(body: &str) -> Result<Value, String> {
-        Csv::default().read(body.as_bytes()).map_err(|error| error.message)
+        tree(Csv::default().read(body.as_bytes())).map_err(|error| error.message)
     }
 
     fn made(config: Value) -> Result<Csv, (String, String)> {
@@ -187,9 +192,9 @@ mod tests {
     #[test]
     fn names_come_from_the_configuration_too() {
         let with_header = made(json!({"columns": ["x", "y"]})).unwrap_or_else(|error| panic!("{error:?}"));
-        assert_eq!(with_header.read(b"a,a\n1,2"), Ok(json!([{"x": "1", "y": "2"}])));
+        assert_eq!(tree(with_header.read(b"a,a\n1,2")), Ok(json!([{"x": "1", "y": "2"}])));
         let tabs = made(json!({"delimiter": "\t"})).unwrap_or_else(|error| panic!("{error:?}"));
-        assert_eq!(tabs.read(b"a\tb\n1\t2,3"), Ok(json!([{"a": "1", "b": "2,3"}])));
+        assert_eq!(tree(tabs.read(b"a\tb\n1\t2,3")), Ok(json!([{"a": "1", "b": "2,3"}])));
         let error = |config| made(config).err().unwrap();
         assert_eq!(error(json!({"header": false})).0, "/p/header");
         assert_eq!(
@@ -207,7 +212,7 @@ mod tests {
             let quoted = |text: &String| format!("\"{}\"", text.replace('"', "\"\""));
             let lines = rows.iter().map(|row| row.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n");
             let body = format!("a,b,c\n{}", lines.collect::<String>());
-            let read = Csv::default().read(body.as_bytes()).unwrap();
+            let read = tree(Csv::default().read(body.as_bytes())).unwrap();
             let expected: Vec<Value> = rows.iter().map(|row| json!({"a": row[0], "b": row[1], "c": row[2]})).collect();
             prop_assert_eq!(read, Value::Array(expected));
         }

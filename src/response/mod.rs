@@ -1,10 +1,12 @@
-//! Bodies of responses: JSON, lines of JSON, or comma-separated values become one JSON value.
+//! Bodies of responses: JSON, lines of JSON, or comma-separated values become records.
 
 mod csv;
 
 use crate::config::model::{FormatObject, FormatWord, ResponseFormat};
 use crate::error::{Error, Kind, Result};
+use crate::records::{self, Records};
 use crate::request::Response;
+use crate::select::{self, Selector};
 use csv::Csv;
 use serde_json::Value;
 
@@ -59,8 +61,28 @@ fn content_type(response: &Response) -> &str {
     response.header("content-type").unwrap_or_default()
 }
 
-/// Reads the body of a response; null where it is empty. `format` is what the configuration says of it.
-pub fn read(response: &Response, format: Option<&Format>) -> Result<Value> {
+/// The body of a response.
+pub enum Body {
+    /// Nothing, which is null.
+    Empty,
+    /// One JSON document.
+    Json(String),
+    /// Records and nothing else.
+    Records(Records),
+}
+
+/// A body that was read: the document, and the records in it.
+pub struct Page {
+    /// The document. Where the records were found by keys, their list is empty in it.
+    pub head: Value,
+    /// The records.
+    pub records: Records,
+    /// Whether something stands where the records are looked for.
+    pub is_matched: bool,
+}
+
+/// Takes the body out of a response. `format` is what the configuration says of it.
+pub fn read(response: &mut Response, format: Option<&Format>) -> Result<Body> {
     let coding = response.header("content-encoding").filter(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
     if let Some(coding) = coding.filter(|_| !response.body.is_empty()) {
         let message = format!("the response came encoded as `{}`, which nothing here has decoded", printable(coding));
@@ -68,21 +90,107 @@ pub fn read(response: &Response, format: Option<&Format>) -> Result<Value> {
             "gzip, deflate, br and zstd are decoded by Spile's host; other runtimes have to be asked for none",
         ));
     }
-    let body = without_mark(&response.body)?;
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Value::Null);
+    let bytes = std::mem::take(&mut response.body);
+    refuse_utf16(&bytes)?;
+    if without_mark(&bytes).iter().all(u8::is_ascii_whitespace) {
+        return Ok(Body::Empty);
     }
     let found = if format.is_none() { Some(Format::of_content_type(response)) } else { None };
     match format.or(found.as_ref()) {
-        Some(Format::Ndjson) => lines(body),
-        Some(Format::Csv(csv)) => csv.read(body),
-        Some(Format::Json) | None => serde_json::from_slice(body)
-            .map_err(|error| unreadable(response, body, &format!("the response is not valid JSON: {error}"))),
+        Some(Format::Ndjson) => lines(text(response, bytes)?).map(Body::Records),
+        Some(Format::Csv(csv)) => csv.read(without_mark(&bytes)).map(Body::Records),
+        Some(Format::Json) | None => text(response, bytes).map(Body::Json),
     }
 }
 
-/// A body without its byte order mark. JSON is UTF-8 (RFC 8259, section 8.1), and so is what CSV is read from.
-fn without_mark(body: &[u8]) -> Result<&[u8]> {
+/// The text of a body.
+fn text(response: &Response, bytes: Vec<u8>) -> Result<String> {
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let why = format!("the response is not valid JSON: {}", error.utf8_error());
+        unreadable(response, error.as_bytes(), &why)
+    })?;
+    Ok(match text.strip_prefix(MARK) {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
+/// The tree of a JSON text.
+pub fn parsed(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| no_record(&error.to_string()))
+}
+
+/// The error of a record that is no JSON.
+pub fn no_record(why: &str) -> Error {
+    Error::new(Kind::Upstream, format!("a record of the response is not valid JSON: {why}"))
+}
+
+impl Body {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// Where the records are, where nothing says so.
+    pub fn detect(&self, response: &Response) -> Result<Selector> {
+        match self {
+            Self::Json(text) => {
+                let outline = records::outline(text).map_err(|why| no_json(response, text, &why))?;
+                Ok(select::detect(&outline))
+            }
+            Self::Empty | Self::Records(_) => Ok(Selector::of_keys(Vec::new())),
+        }
+    }
+
+    /// The records at a selector, and what is beside them. `is_whole` asks for the whole document.
+    pub fn page(self, response: &Response, selector: &Selector, is_whole: bool) -> Result<Page> {
+        match (self, selector.keys().filter(|_| !is_whole)) {
+            (Self::Empty, _) => Ok(Page { head: Value::Null, records: Records::default(), is_matched: true }),
+            (Self::Json(text), Some(keys)) => {
+                let found = records::skim(&text, keys).map_err(|why| no_json(response, &text, &why))?;
+                let is_matched = found.records.is_some();
+                let records = Records::new(text, found.records.unwrap_or_default());
+                Ok(Page { head: found.head, records, is_matched })
+            }
+            (Self::Json(text), None) => {
+                let head = serde_json::from_str(&text).map_err(|error| no_json(response, &text, &error.to_string()))?;
+                Ok(of_whole(head, selector))
+            }
+            (Self::Records(records), Some([])) => {
+                Ok(Page { head: Value::Array(Vec::new()), records, is_matched: true })
+            }
+            (Self::Records(records), _) => Ok(of_whole(records.values()?.into(), selector)),
+        }
+    }
+}
+
+/// The records of a document by the rules of the reference, section 4.1: the one match, or the list of matches; null is no record; what
+/// is no list is one record.
+fn of_whole(head: Value, selector: &Selector) -> Page {
+    let found = selector.all(&head);
+    let is_matched = !found.is_empty();
+    let records = match found.as_slice() {
+        [Value::Null] => Records::default(),
+        [Value::Array(items)] => Records::of_values(items),
+        many => Records::of_values(many.iter().copied()),
+    };
+    Page { head, records, is_matched }
+}
+
+fn no_json(response: &Response, text: &str, why: &str) -> Error {
+    unreadable(response, text.as_bytes(), &format!("the response is not valid JSON: {why}"))
+}
+
+/// What some programs write before a text.
+const MARK: char = '\u{FEFF}';
+
+/// A body without its byte order mark.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
+}
+
+/// JSON is UTF-8 (RFC 8259, section 8.1), and so is what CSV is read from.
+fn refuse_utf16(body: &[u8]) -> Result<()> {
     let is_utf16 = match body {
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => true,
         // The first character of JSON and of a header is one of ASCII.
@@ -93,27 +201,31 @@ fn without_mark(body: &[u8]) -> Result<&[u8]> {
         return Err(Error::new(Kind::Upstream, "the response is UTF-16, and only UTF-8 is read")
             .advice("ask the API for UTF-8, for instance with the header `accept-charset: utf-8`"));
     }
-    Ok(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body))
+    Ok(())
 }
 
 /// A JSON document on each line; blank lines are passed over.
-fn lines(body: &[u8]) -> Result<Value> {
-    let lines = body.split(|byte| *byte == b'\n').enumerate();
-    let lines = lines.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace));
-    let read = |(index, line): (usize, &[u8])| {
-        serde_json::from_slice::<Value>(line).map_err(|error| {
-            let message = format!(
-                "line {} of the response is not valid JSON: {}; it begins with \"{}\"",
-                index + 1,
-                // Its own line is always the first.
-                error.to_string().replace("line 1 column", "column"),
-                start(line)
-            );
-            Error::new(Kind::Upstream, message)
-                .advice("where the whole body is one JSON document, write `response_format: json` in the endpoint")
-        })
-    };
-    lines.map(read).collect::<Result<Vec<_>>>().map(Value::Array)
+fn lines(text: String) -> Result<Records> {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    for (index, line) in text.split('\n').enumerate() {
+        if !line.bytes().all(|byte| byte.is_ascii_whitespace()) {
+            records::check(line).map_err(|why| {
+                let message = format!(
+                    "line {} of the response is not valid JSON: {}; it begins with \"{}\"",
+                    index + 1,
+                    // Its own line is always the first.
+                    why.replace("line 1 column", "column"),
+                    self::start(line.as_bytes())
+                );
+                Error::new(Kind::Upstream, message)
+                    .advice("where the whole body is one JSON document, write `response_format: json` in the endpoint")
+            })?;
+            spans.push(start..start + line.len());
+        }
+        start += line.len() + 1;
+    }
+    Ok(Records::new(text, spans))
 }
 
 /// The error of a body that is no JSON, with what it is instead.
@@ -162,7 +274,16 @@ mod tests {
     }
 
     fn of(kind: &str, body: &str) -> Result<Value> {
-        read(&response(kind, body.as_bytes()), None)
+        whole(&mut response(kind, body.as_bytes()), None)
+    }
+
+    /// The body as one document.
+    fn whole(response: &mut Response, format: Option<&Format>) -> Result<Value> {
+        match read(response, format)? {
+            Body::Empty => Ok(Value::Null),
+            Body::Records(records) => records.values().map(Value::Array),
+            body => body.page(response, &Selector::of_keys(Vec::new()), true).map(|page| page.head),
+        }
     }
 
     #[test]
@@ -182,7 +303,7 @@ mod tests {
     fn the_configuration_wins_over_the_content_type() {
         let read = |word: Value, kind: &str, body: &str| {
             let format = Format::new(&serde_json::from_value(word).unwrap(), "/f").unwrap();
-            read(&response(kind, body.as_bytes()), Some(&format))
+            whole(&mut response(kind, body.as_bytes()), Some(&format))
         };
         assert_eq!(read(json!("json"), "text/csv", "[1]"), Ok(json!([1])));
         assert_eq!(read(json!({"type": "ndjson"}), "text/html", "1\n2"), Ok(json!([1, 2])));
@@ -207,7 +328,7 @@ mod tests {
         assert_eq!(of("text/csv", "\u{FEFF}a\n1"), Ok(json!([{"a": "1"}])));
         assert_eq!(of("application/jsonl", "\u{FEFF}1\n2"), Ok(json!([1, 2])));
         for body in [&b"\xFF\xFE[\x001\x00]\x00"[..], b"\xFE\xFF\x00[", b"[\x001\x00]\x00", b"\x00["] {
-            let error = read(&response("", body), None).unwrap_err();
+            let error = whole(&mut response("", body), None).unwrap_err();
             assert_eq!(error.message, "the response is UTF-16, and only UTF-8 is read");
         }
     }
@@ -225,7 +346,7 @@ mod tests {
         assert!(error.message.ends_with(&format!("and it begins with \"é{}…\"", "x".repeat(79))), "{error}");
         assert!(error.message.contains("it names no content type"));
         assert_eq!(error.kind, Kind::Upstream);
-        assert!(read(&response("", b"[\"\xff\"]"), None).is_err());
+        assert!(whole(&mut response("", b"[\"\xff\"]"), None).is_err());
     }
 
     #[test]
@@ -243,9 +364,9 @@ mod tests {
             headers: vec![("content-encoding".to_owned(), coding.to_owned())],
             ..response("", body)
         };
-        let error = read(&with("compress", b"\x1f\x9d"), None).unwrap_err();
+        let error = whole(&mut with("compress", b"\x1f\x9d"), None).unwrap_err();
         assert!(error.message.contains("`compress`"), "{error}");
-        assert_eq!(read(&with("Identity", b"[1]"), None), Ok(json!([1])));
-        assert_eq!(read(&with("gzip", b""), None), Ok(Value::Null));
+        assert_eq!(whole(&mut with("Identity", b"[1]"), None), Ok(json!([1])));
+        assert_eq!(whole(&mut with("gzip", b""), None), Ok(Value::Null));
     }
 }

@@ -2,11 +2,16 @@
 
 use crate::error::{Error, Kind, Result};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Float64Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
+};
 use arrow_array::{Array, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::DataType;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use std::fmt::Write as _;
 
 /// An Arrow IPC stream: one schema and one record batch.
@@ -19,7 +24,8 @@ pub fn arrow(rows: &RecordBatch) -> Result<Vec<u8>> {
     stream().map_err(|error| Error::new(Kind::Internal, format!("failed to encode rows: {error}")))
 }
 
-/// One JSON object a line; nulls are left out, timestamps are RFC 3339 in UTC, decimals are numbers.
+/// One JSON object a line; nulls are left out, timestamps are RFC 3339 in UTC, dates and times ISO 8601, bytes base64, decimals
+/// numbers.
 pub fn ndjson(rows: &RecordBatch) -> Result<String> {
     let schema = rows.schema();
     let mut text = String::new();
@@ -50,13 +56,29 @@ fn value(text: &mut String, column: &dyn Array, row: usize) -> Result<()> {
         DataType::Float64 => write!(text, "{}", serde_json::json!(column.as_primitive::<Float64Type>().value(row))),
         DataType::Boolean => write!(text, "{}", column.as_boolean().value(row)),
         DataType::Decimal128(..) => write!(text, "{}", column.as_primitive::<Decimal128Type>().value_as_string(row)),
-        DataType::Timestamp(..) => {
+        DataType::Timestamp(_, zone) => {
             let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
             match Timestamp::from_microsecond(micros) {
-                Ok(instant) => write!(text, "\"{instant}\""),
+                Ok(instant) if zone.is_some() => write!(text, "\"{instant}\""),
+                Ok(instant) => write!(text, "\"{}\"", Offset::UTC.to_datetime(instant)),
                 Err(_) => write!(text, "null"),
             }
         }
+        DataType::Date32 => {
+            let seconds = i64::from(column.as_primitive::<Date32Type>().value(row)) * 86_400;
+            match Timestamp::from_second(seconds) {
+                Ok(instant) => write!(text, "\"{}\"", Offset::UTC.to_datetime(instant).date()),
+                Err(_) => write!(text, "null"),
+            }
+        }
+        DataType::Time64(_) => {
+            let micros = column.as_primitive::<Time64MicrosecondType>().value(row);
+            match Timestamp::from_microsecond(micros) {
+                Ok(instant) => write!(text, "\"{}\"", Offset::UTC.to_datetime(instant).time()),
+                Err(_) => write!(text, "null"),
+            }
+        }
+        DataType::Binary => write!(text, "\"{}\"", STANDARD.encode(column.as_binary::<i32>().value(row))),
         other => return Err(Error::new(Kind::Internal, format!("no JSON form for {other}"))),
     };
     written.map_err(|error| Error::new(Kind::Internal, error.to_string()))

@@ -1,13 +1,16 @@
 //! What a configuration says of columns beforehand (reference, section 1.2).
 
-use super::naming;
 use super::schema::DataType;
-use crate::config::model::{ColumnHints, ColumnType, Resource};
+use super::{Contract, Target, naming};
+use crate::config::model::{ColumnHints, ColumnType, Resource, Strategy};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// The digits of a decimal that gives none, and how many of them stand behind the point (reference, section 10.1).
 const DECIMAL: (u8, u8) = (38, 9);
+
+/// How deep records are unfolded where nothing is said (reference, section 9.3).
+const NESTING: u32 = 1000;
 
 /// What is known of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,13 +23,33 @@ pub struct Hint {
     pub nullable: bool,
 }
 
+impl Target {
+    /// How the records of a resource become rows. `pointer` is its place in the configuration.
+    pub fn new(resource: &Resource, pointer: &str) -> Self {
+        let table = resource.table_name.as_deref().unwrap_or(&resource.name);
+        Self {
+            resource: resource.name.clone(),
+            pointer: pointer.to_owned(),
+            table: naming::identifier(table),
+            max_nesting: resource.max_table_nesting.unwrap_or(NESTING),
+            write_disposition: resource.write_disposition,
+            // Such rows keep their ids (reference, section 9.4).
+            row_key: if resource.merge_strategy == Some(Strategy::Upsert) { resource.key() } else { Vec::new() },
+            hints: resource.hints(),
+            contract: Contract::new(resource.schema_contract.as_ref()),
+            on_collision: resource.on_collision,
+            widen: resource.widen,
+        }
+    }
+}
+
 impl Resource {
     /// What is known of its columns.
-    pub fn hints(&self) -> Vec<Hint> {
+    fn hints(&self) -> Vec<Hint> {
         self.column_hints()
             .map(|(name, hints)| Hint {
                 column: naming::path(name),
-                data_type: hints.data_type.and_then(|kind| data_type(kind, &hints)),
+                data_type: hints.data_type.map(|kind| data_type(kind, &hints)),
                 nullable: hints.nullable.unwrap_or(true),
             })
             .collect()
@@ -50,13 +73,13 @@ impl Resource {
     }
 }
 
-/// The types that are not carried out yet were refused before.
-fn data_type(kind: ColumnType, hints: &ColumnHints) -> Option<DataType> {
-    Some(match kind {
+fn data_type(kind: ColumnType, hints: &ColumnHints) -> DataType {
+    match kind {
         ColumnType::Text => DataType::Text,
         ColumnType::Bigint => DataType::Bigint,
         ColumnType::Double => DataType::Double,
         ColumnType::Bool => DataType::Boolean,
+        ColumnType::Timestamp if hints.timezone == Some(false) => DataType::LocalTimestamp,
         ColumnType::Timestamp => DataType::Timestamp,
         ColumnType::Json => DataType::Json,
         ColumnType::Decimal => {
@@ -64,6 +87,9 @@ fn data_type(kind: ColumnType, hints: &ColumnHints) -> Option<DataType> {
             let scale = hints.scale.and_then(|digits| u8::try_from(digits).ok()).unwrap_or(DECIMAL.1.min(precision));
             DataType::Decimal { precision, scale }
         }
-        ColumnType::Date | ColumnType::Time | ColumnType::Binary | ColumnType::Wei => return None,
-    })
+        ColumnType::Date => DataType::Date,
+        ColumnType::Time => DataType::Time,
+        ColumnType::Binary => DataType::Binary,
+        ColumnType::Wei => DataType::LARGE_INTEGER,
+    }
 }

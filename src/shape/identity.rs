@@ -1,5 +1,6 @@
 //! The `_dlt_id` of rows (reference, section 9.4).
 
+use super::naming;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::Value;
@@ -17,6 +18,14 @@ pub fn root(random: &[u8]) -> String {
 /// The id of a child row: the SHAKE-128 hash of its parent's id, its table and its place in the list.
 pub fn child(parent: &str, table: &str, index: i64) -> String {
     hash(&format!("{parent}_{table}_{index}"))
+}
+
+/// The id of a root row that is known by its key: the hash of the key's fields.
+pub fn of_key(record: &Value, key: &[String]) -> String {
+    let fields = key.iter().map(|field| (naming::path(field), record.get(field).cloned().unwrap_or_default()));
+    let mut text = String::new();
+    write_sorted(&Value::Object(fields.collect()), &mut text);
+    hash(&text)
 }
 
 /// Tells a record from others, whatever the order of its keys: the SHAKE-128 hash of its compact JSON with sorted keys, of 9

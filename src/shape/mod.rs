@@ -1,43 +1,73 @@
 //! Shaping: records become rows of relational tables, by dlt's rules (reference, sections 9 and 10).
 //!
 //! A nested object becomes columns `parent__child`, a list becomes a child table, and every row gets the columns by which
-//! dlt ties tables together.
+//! dlt ties tables together. A record is read once, from its text into the columns of Arrow; no tree is made of it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `walk` | reads a record, and puts its values where they belong |
+//! | `layout` | where keys lead |
+//! | `naming` | names of tables and columns |
+//! | `table`, `column` | rows under construction |
+//! | `cell`, `number`, `timestamp` | types of values, and their conversion |
+//! | `hints`, `contract` | what a configuration says of columns, and of what is new |
+//! | `changes` | the report of what did not simply go into its column |
+//! | `identity` | ids of rows |
+//! | `schema` | tables and columns as they are known |
+//! | `encode` | the two forms in which rows leave |
 
-pub mod cell;
+mod cell;
+mod changes;
+mod column;
+mod contract;
 pub mod encode;
 mod hints;
 pub mod identity;
+mod layout;
 pub mod naming;
+mod number;
 pub mod schema;
 pub mod table;
+mod walk;
 
 pub(crate) mod timestamp;
 
-use crate::config::model::WriteDisposition;
+use crate::config::model::{OnCollision, WriteDisposition};
 use crate::error::{Error, Kind, Result};
-use cell::Scalar;
+use crate::response::parsed;
+use changes::Changes;
+pub use changes::{Change, ChangeKind};
+pub use contract::Contract;
 pub use hints::Hint;
-use naming::SEPARATOR;
+use layout::Layout;
 use schema::{Schema, Table};
-use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
-use table::{TableBuilder, TableRows};
-
-/// Columns that are ours; a record's own fields of these names are left out.
-const SYSTEM: [&str; 4] = ["_dlt_load_id", "_dlt_parent_id", "_dlt_list_idx", "_dlt_root_id"];
+use table::{Mark, TableBuilder, TableRows};
+use walk::{Stop, Walk};
 
 /// How records of a resource are shaped.
-pub struct Target<'a> {
+#[derive(Clone)]
+pub struct Target {
     /// The resource.
-    pub resource: &'a str,
+    pub resource: String,
+    /// Its place in the configuration.
+    pub pointer: String,
     /// Its root table.
-    pub table: &'a str,
+    pub table: String,
     /// How deep records are unfolded.
     pub max_nesting: u32,
     /// Rows of child tables carry `_dlt_root_id` where the root rows are merged.
     pub write_disposition: WriteDisposition,
+    /// The fields whose hash is the id of a root row; none where ids are random.
+    pub row_key: Vec<String>,
     /// What is known of the root table's columns.
-    pub hints: &'a [Hint],
+    pub hints: Vec<Hint>,
+    /// What becomes of what is new.
+    pub contract: Contract,
+    /// What becomes of two keys of one record that have one column.
+    pub on_collision: OnCollision,
+    /// Whether a column of whole numbers becomes one of doubles where a fraction comes.
+    pub widen: bool,
 }
 
 /// Builds the tables of a run.
@@ -48,21 +78,41 @@ pub struct Shaper {
     /// Tables with rows in this run, parents before their children.
     tables: Vec<TableBuilder>,
     index: BTreeMap<String, usize>,
-    /// Names of keys and paths that were met, since naming costs more than a look-up.
-    names: BTreeMap<String, String>,
+    layout: Layout,
+    /// The row of each resource's root table.
+    roots: BTreeMap<String, usize>,
+    changes: Changes,
+    /// Counts the objects that were met.
+    turn: u64,
+    /// Where texts with escapes are read into.
+    tape: Vec<u8>,
+    marks: Vec<Mark>,
 }
 
-/// The row that child rows belong to.
-struct Parent<'a> {
-    id: &'a str,
-    root_id: Option<&'a str>,
-    table: &'a str,
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Added {
+    /// Whether its root row is there; else the contract has left it out.
+    pub is_kept: bool,
+    /// About how many bytes its rows take.
+    pub bytes: usize,
 }
 
 impl Shaper {
     /// Begins with the schema that the host knows.
     pub fn new(load_id: String, known: Schema) -> Self {
-        Self { load_id, known, tables: Vec::new(), index: BTreeMap::new(), names: BTreeMap::new() }
+        Self {
+            load_id,
+            known,
+            tables: Vec::new(),
+            index: BTreeMap::new(),
+            layout: Layout::default(),
+            roots: BTreeMap::new(),
+            changes: Changes::default(),
+            turn: 0,
+            tape: Vec::new(),
+            marks: Vec::new(),
+        }
     }
 
     /// The name of the load.
@@ -70,135 +120,74 @@ impl Shaper {
         &self.load_id
     }
 
-    /// Adds a record: its root row, and all child rows. `random` are the bytes of the row's id. Returns about how many bytes
-    /// the rows take.
-    pub fn add(&mut self, target: &Target<'_>, record: &Value, random: &[u8]) -> Result<usize> {
-        self.root_row(target, record, random).map_err(|error| error.of(target.resource))
+    /// Adds a record, given as JSON text: its root row, and all child rows. `random` are the bytes of the row's id.
+    ///
+    /// # Errors
+    /// `Kind::Schema` where the record does not fit the schema or its contract, `Kind::Upstream` where it is no JSON. The rows that
+    /// were added before are not to be used then.
+    pub fn add(&mut self, target: &Target, record: &str, random: &[u8]) -> Result<Added> {
+        self.shape(target, record, random).map_err(|error| error.of(&target.resource))
     }
 
-    fn root_row(&mut self, target: &Target<'_>, record: &Value, random: &[u8]) -> Result<usize> {
-        let at = self.table(target.table, target.resource, None);
-        if !target.hints.is_empty() {
-            self.builder(at)?.declare(target.resource, target.hints)?;
-        }
-        let own_id = record.get("_dlt_id").and_then(Value::as_str);
-        let id = own_id.map_or_else(|| identity::root(random), str::to_owned);
-        let mut lists = Vec::new();
-        let mut bytes = self.row(at, "value", record, target.max_nesting, &mut lists)?;
-        let load_id = self.load_id.clone();
-        let table = self.builder(at)?;
-        bytes += table.set("_dlt_load_id", "_dlt_load_id", Scalar::Text(&load_id), false)?;
-        bytes += table.set("_dlt_id", "_dlt_id", Scalar::Text(&id), false)?;
-        table.end_row()?;
-        let merges = target.write_disposition == WriteDisposition::Merge;
-        let parent = Parent { id: &id, root_id: merges.then_some(id.as_str()), table: target.table };
-        for list in lists {
-            bytes += self.children(target, &parent, &list)?;
-        }
-        Ok(bytes)
-    }
-
-    /// The rows of a list, with their own child rows.
-    fn children(&mut self, target: &Target<'_>, parent: &Parent<'_>, list: &List<'_>) -> Result<usize> {
-        let name = format!("{}{SEPARATOR}{}", parent.table, list.path);
-        let at = self.table(&name, target.resource, Some(parent.table));
-        let mut bytes = 0;
-        for (index, item) in list.items.iter().enumerate() {
-            let index = i64::try_from(index).unwrap_or(i64::MAX);
-            let own_id = item.get("_dlt_id").and_then(Value::as_str);
-            let id = own_id.map_or_else(|| identity::child(parent.id, &name, index), str::to_owned);
-            let mut lists = Vec::new();
-            bytes += self.row(at, "list", item, list.nesting, &mut lists)?;
-            let table = self.builder(at)?;
-            if let Some(root_id) = parent.root_id {
-                bytes += table.set("_dlt_root_id", "_dlt_root_id", Scalar::Text(root_id), false)?;
-            }
-            bytes += table.set("_dlt_parent_id", "_dlt_parent_id", Scalar::Text(parent.id), false)?;
-            bytes += table.set("_dlt_list_idx", "_dlt_list_idx", Scalar::Number(&Number::from(index)), false)?;
-            bytes += table.set("_dlt_id", "_dlt_id", Scalar::Text(&id), false)?;
-            table.end_row()?;
-            let parent = Parent { id: &id, root_id: parent.root_id, table: &name };
-            for list in lists {
-                bytes += self.children(target, &parent, &list)?;
-            }
-        }
-        Ok(bytes)
-    }
-
-    /// The columns of one row. Lists are left for child tables; a row that is a list itself is the list at `path`.
-    fn row<'v>(
-        &mut self,
-        at: usize,
-        path: &str,
-        record: &'v Value,
-        nesting: u32,
-        lists: &mut Vec<List<'v>>,
-    ) -> Result<usize> {
-        match record {
-            Value::Object(fields) => self.fields(at, "", fields, nesting, lists),
-            Value::Array(items) if nesting > 0 => {
-                lists.push(List { path: path.to_owned(), items, nesting: nesting - 1 });
-                Ok(0)
-            }
-            value => match scalar(value) {
-                Some(scalar) => self.builder(at)?.set("value", "value", scalar, true),
-                None => Ok(0),
-            },
-        }
-    }
-
-    fn fields<'v>(
-        &mut self,
-        at: usize,
-        prefix: &str,
-        fields: &'v Map<String, Value>,
-        nesting: u32,
-        lists: &mut Vec<List<'v>>,
-    ) -> Result<usize> {
-        let mut bytes = 0;
-        let mut nested = Vec::new();
-        for (key, value) in fields {
-            let name = self.name(prefix, key);
-            if prefix.is_empty() && (name == "_dlt_id" || SYSTEM.contains(&name.as_str())) {
-                continue;
-            }
-            match value {
-                Value::Null => {}
-                Value::Object(inner) if nesting > 0 && !self.keeps_json(at, &name) => nested.push((name, inner)),
-                Value::Array(items) if nesting > 0 && !self.keeps_json(at, &name) => {
-                    lists.push(List { path: name, items, nesting: nesting - 1 });
-                }
-                value => {
-                    if let Some(scalar) = scalar(value) {
-                        bytes += self.builder(at)?.set(&name, key, scalar, true)?;
-                    }
-                }
-            }
-        }
-        for (name, inner) in nested {
-            bytes += self.fields(at, &name, inner, nesting - 1, lists)?;
-        }
-        Ok(bytes)
-    }
-
-    /// Whether a table has a JSON column of this name: what goes there is not unfolded.
-    fn keeps_json(&self, at: usize, name: &str) -> bool {
-        self.tables.get(at).is_some_and(|table| table.keeps_json(name))
-    }
-
-    /// The column, or the path of the child table, of a key below a prefix.
-    fn name(&mut self, prefix: &str, key: &str) -> String {
-        let name = match self.names.get(key) {
-            Some(name) => name.clone(),
-            None => {
-                let name = naming::path(key);
-                self.names.insert(key.to_owned(), name.clone());
-                name
-            }
+    fn shape(&mut self, target: &Target, record: &str, random: &[u8]) -> Result<Added> {
+        let root = self.root(target)?;
+        let id = match target.row_key.as_slice() {
+            [] => identity::root(random),
+            key => identity::of_key(&parsed(record)?, key),
         };
-        if prefix.is_empty() { name } else { format!("{prefix}{SEPARATOR}{name}") }
+        self.marks.clear();
+        self.marks.extend(self.tables.iter().map(TableBuilder::mark));
+        let added = match self.walk(target, root, record, &id) {
+            Err(Stop::Again) => {
+                // Rare: a key stands twice in an object, or a row's own id comes after its lists.
+                self.tables.iter_mut().for_each(|table| table.is_open = false);
+                self.rewind(0, 0);
+                let plain = walk::in_order(parsed(record)?);
+                self.walk(target, root, &plain.to_string(), &id)
+            }
+            other => other,
+        };
+        self.changes.settle();
+        added.map_err(|stop| match stop {
+            Stop::Failed(error) => *error,
+            Stop::Again => Error::new(Kind::Internal, "a record has no order in which it can be shaped"),
+        })
     }
 
+    fn walk(&mut self, target: &Target, root: usize, record: &str, id: &str) -> Result<Added, Stop> {
+        Walk::new(self, target).record(root, record, id)
+    }
+
+    /// Takes out the rows, columns and report that came after `self.marks` from its place `first` on, but for rows that are
+    /// under construction.
+    fn rewind(&mut self, first: usize, counted: usize) {
+        let mut has_lost = false;
+        for (at, table) in self.tables.iter_mut().enumerate() {
+            // A table that was made since had nothing.
+            let mark = self.marks.get(first + at).copied().unwrap_or_default();
+            has_lost |= !table.is_open && table.rewind(mark);
+        }
+        if has_lost {
+            self.layout.forget_columns();
+        }
+        self.changes.rewind(counted);
+    }
+
+    /// The row of a resource's root table, whose columns are declared with the first record.
+    fn root(&mut self, target: &Target) -> Result<usize> {
+        if let Some(root) = self.roots.get(&target.resource) {
+            return Ok(*root);
+        }
+        let at = self.table(&target.table, &target.resource, None);
+        if let Some(table) = self.tables.get_mut(at) {
+            table.declare(&target.resource, &target.hints)?;
+        }
+        let root = self.layout.row(at, target.max_nesting);
+        self.roots.insert(target.resource.clone(), root);
+        Ok(root)
+    }
+
+    /// The number of a table, which is made where there is none of this name.
     fn table(&mut self, name: &str, resource: &str, parent: Option<&str>) -> usize {
         if let Some(at) = self.index.get(name) {
             return *at;
@@ -207,6 +196,8 @@ impl Shaper {
         let table = known.unwrap_or_else(|| Table {
             resource: resource.to_owned(),
             parent: parent.map(str::to_owned),
+            load: self.load_id.clone(),
+            key: None,
             columns: Vec::new(),
         });
         let at = self.tables.len();
@@ -215,44 +206,39 @@ impl Shaper {
         at
     }
 
-    fn builder(&mut self, at: usize) -> Result<&mut TableBuilder> {
-        self.tables.get_mut(at).ok_or_else(|| Error::new(Kind::Internal, "a table has no builder"))
-    }
-
-    /// Takes the rows that were added, by table, and the schema's text where they changed it.
-    pub fn take(&mut self) -> Result<(Vec<TableRows>, Option<String>)> {
-        let mut rows = Vec::new();
-        let mut changed = false;
-        for builder in &mut self.tables {
-            if builder.has_news() {
-                self.known.tables.insert(builder.name.clone(), builder.table.clone());
-                changed = true;
-            }
-            if builder.rows() > 0 {
-                rows.push(builder.take()?);
-            }
+    /// The key that a table belongs to alone, if any; none where there is no such table.
+    fn owner_of(&self, name: &str) -> Option<Option<String>> {
+        match self.index.get(name).and_then(|at| self.tables.get(*at)) {
+            Some(table) => Some(table.key.clone()),
+            None => self.known.tables.get(name).map(|table| table.key.clone()),
         }
-        let schema = if changed { Some(self.known.to_text()?) } else { None };
-        Ok((rows, schema))
+    }
+
+    /// Takes what was added.
+    pub fn take(&mut self) -> Result<Batch> {
+        let mut tables = Vec::new();
+        let mut is_changed = false;
+        for builder in self.tables.iter_mut().filter(|builder| builder.rows() > 0) {
+            if builder.has_news() {
+                self.known.tables.insert(builder.name.clone(), builder.known());
+                is_changed = true;
+            }
+            tables.push(builder.take()?);
+        }
+        self.tables.iter_mut().for_each(TableBuilder::forget_entries);
+        let schema = if is_changed { Some(self.known.to_text()?) } else { None };
+        Ok(Batch { tables, schema, changes: self.changes.take() })
     }
 }
 
-/// A list that becomes rows of a child table.
-struct List<'v> {
-    /// The path below the table.
-    path: String,
-    items: &'v [Value],
-    nesting: u32,
-}
-
-fn scalar(value: &Value) -> Option<Scalar<'_>> {
-    match value {
-        Value::Null => None,
-        Value::Bool(boolean) => Some(Scalar::Boolean(*boolean)),
-        Value::Number(number) => Some(Scalar::Number(number)),
-        Value::String(text) => Some(Scalar::Text(text)),
-        Value::Object(_) | Value::Array(_) => Some(Scalar::Json(value)),
-    }
+/// Rows that were added.
+pub struct Batch {
+    /// By table, parents before their children.
+    pub tables: Vec<TableRows>,
+    /// The schema's text where they changed it.
+    pub schema: Option<String>,
+    /// What became of values that did not simply go into their columns.
+    pub changes: Vec<Change>,
 }
 
 #[cfg(test)]

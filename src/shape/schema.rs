@@ -15,6 +15,10 @@ pub enum DataType {
     Double,
     Boolean,
     Timestamp,
+    LocalTimestamp,
+    Date,
+    Time,
+    Binary,
     Decimal { precision: u8, scale: u8 },
     Json,
 }
@@ -30,7 +34,10 @@ impl DataType {
             Self::Bigint => "bigint",
             Self::Double => "double",
             Self::Boolean => "bool",
-            Self::Timestamp => "timestamp",
+            Self::Timestamp | Self::LocalTimestamp => "timestamp",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Binary => "binary",
             Self::Decimal { .. } => "decimal",
             Self::Json => "json",
         }
@@ -42,6 +49,7 @@ impl fmt::Display for DataType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Decimal { precision, scale } => write!(f, "decimal({precision}, {scale})"),
+            Self::LocalTimestamp => f.write_str("timestamp without time zone"),
             other => f.write_str(other.name()),
         }
     }
@@ -54,6 +62,9 @@ pub struct Column {
     pub name: String,
     pub data_type: DataType,
     pub nullable: bool,
+    /// The place in the row of the key that it belongs to alone, where each spelling has its own column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// A table.
@@ -63,6 +74,12 @@ pub struct Table {
     pub resource: String,
     /// The table that it is a child of.
     pub parent: Option<String>,
+    /// The load that made it.
+    #[serde(default)]
+    pub load: String,
+    /// The place in its parent's row of the key that it belongs to alone, where each spelling has its own table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// In the order in which they were found.
     pub columns: Vec<Column>,
 }

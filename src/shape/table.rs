@@ -1,37 +1,74 @@
-//! A table under construction: rows go in cell by cell, an Arrow record batch comes out.
+//! A table under construction: rows go in value by value, an Arrow record batch comes out.
 
-use super::cell::Cell;
-use super::cell::Scalar;
+use super::cell::{Fit, Scalar};
+use super::changes::{ChangeKind, Entry};
+use super::column::Column;
 use super::hints::Hint;
-use super::schema::{Column, DataType, Table};
+use super::schema::{self, DataType, Table};
 use crate::error::{Error, Kind, Result};
-use arrow_array::builder::{
-    ArrayBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder,
-};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The most columns of a table.
+const MOST_COLUMNS: usize = 10_000;
+
 /// Builds the rows of one table.
 pub struct TableBuilder {
     /// Its name.
     pub name: String,
-    /// What is known of it, the columns of this batch included.
-    pub table: Table,
-    builders: Vec<Builder>,
+    /// The resource that its rows belong to.
+    pub resource: String,
+    /// The table that it is a child of.
+    pub parent: Option<String>,
+    /// The load that made it.
+    pub load: String,
+    /// The place of the key that it belongs to alone, where each spelling has its own table.
+    pub key: Option<String>,
+    /// The row whose list was put into it last, by the number of its turn.
+    pub list_of: u64,
+    /// Whether a row is under construction.
+    pub is_open: bool,
+    columns: Vec<Column>,
     index: BTreeMap<String, usize>,
-    /// The key that last wrote each column, to name both where two keys meet in one column.
-    keys: Vec<String>,
+    /// The columns in their order in the database.
+    order: Vec<usize>,
+    /// Columns that the row under construction has made, with their places in it.
+    fresh: Vec<(Rank, usize)>,
     /// Finished rows.
     rows: usize,
     /// How many columns the host has been told of.
     announced: usize,
+    /// Whether columns belong to keys that they did not belong to.
+    has_claims: bool,
+    /// Columns with a wider type than the host has been told of.
+    widened: Vec<usize>,
     /// Resources whose hints it has.
     declared: Vec<String>,
     /// Columns that every row must have.
     required: Vec<String>,
+}
+
+/// What became of a value.
+pub enum Put {
+    /// It is there, and takes about so many bytes.
+    Done(Fit, usize),
+    /// The row has a value in the column already.
+    Taken,
+    /// It does not fit the column's type.
+    Misfit,
+}
+
+/// Where a column belongs among those that one row has made: the values of an object in their order, then the objects in it, the last
+/// one first (reference, section 9.2). Each number is the turn of an object, or of the value.
+pub type Rank = Vec<(bool, i64)>;
+
+/// How far a table has come.
+#[derive(Clone, Copy, Default)]
+pub struct Mark {
+    rows: usize,
+    columns: usize,
 }
 
 /// Rows of one table, ready to be handed over.
@@ -45,17 +82,64 @@ pub struct TableRows {
     /// The rows; columns without a value in them are absent.
     pub rows: RecordBatch,
     /// Columns that the table did not have before.
-    pub new_columns: Vec<Column>,
+    pub new_columns: Vec<schema::Column>,
+    /// Columns whose type is a wider one than before.
+    pub widened_columns: Vec<schema::Column>,
 }
 
 impl TableBuilder {
     /// Begins with what is known of the table.
     pub fn new(name: String, table: Table) -> Self {
-        let builders = table.columns.iter().map(|column| Builder::new(column.data_type)).collect();
-        let index = table.columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect();
-        let keys = vec![String::new(); table.columns.len()];
-        let announced = table.columns.len();
-        Self { name, table, builders, index, keys, rows: 0, announced, declared: Vec::new(), required: Vec::new() }
+        let Table { resource, parent, load, key, columns: known } = table;
+        let mut columns = Vec::new();
+        let mut index = BTreeMap::new();
+        for (at, known) in known.into_iter().enumerate() {
+            let mut column = Column::new(known.name.clone(), known.data_type, known.nullable);
+            column.key = known.key;
+            columns.push(column);
+            index.insert(known.name, at);
+        }
+        Self {
+            name,
+            resource,
+            parent,
+            load,
+            key,
+            list_of: 0,
+            is_open: false,
+            order: (0..columns.len()).collect(),
+            announced: columns.len(),
+            columns,
+            index,
+            fresh: Vec::new(),
+            rows: 0,
+            has_claims: false,
+            widened: Vec::new(),
+            declared: Vec::new(),
+            required: Vec::new(),
+        }
+    }
+
+    /// What is known of it now.
+    pub fn known(&self) -> Table {
+        Table {
+            resource: self.resource.clone(),
+            parent: self.parent.clone(),
+            load: self.load.clone(),
+            key: self.key.clone(),
+            columns: self.told(&self.order),
+        }
+    }
+
+    fn told(&self, columns: &[usize]) -> Vec<schema::Column> {
+        let columns = columns.iter().filter_map(|at| self.columns.get(*at));
+        let tell = |column: &Column| schema::Column {
+            name: column.name.clone(),
+            data_type: column.data_type,
+            nullable: column.nullable,
+            key: column.key.clone(),
+        };
+        columns.map(tell).collect()
     }
 
     /// How many rows are finished.
@@ -63,9 +147,9 @@ impl TableBuilder {
         self.rows
     }
 
-    /// Whether it has columns that the host was not told of.
+    /// Whether there is something that the host was not told of.
     pub fn has_news(&self) -> bool {
-        self.announced < self.table.columns.len()
+        self.announced < self.order.len() || self.has_claims || !self.widened.is_empty()
     }
 
     /// Takes what a resource says of the columns. A type that is not the one that a column has fails.
@@ -79,32 +163,164 @@ impl TableBuilder {
                 self.required.push(hint.column.clone());
             }
             let Some(hinted) = hint.data_type else { continue };
-            match self.index.get(&hint.column).and_then(|at| self.data_type(*at)) {
-                None => drop(self.add(hint.column.clone(), hinted, hint.nullable)),
-                Some(found) if found == hinted => {}
-                Some(found) => {
-                    let (column, table) = (&hint.column, &self.name);
-                    let message = format!("the column `{column}` of `{table}` is {found}, and `columns` says {hinted}");
-                    return Err(Error::new(Kind::Schema, message)
-                        .advice("the type of a column does not change: give the table another name, or load it anew"));
+            let at = match self.find(&hint.column) {
+                None => {
+                    let at = self.add(hint.column.clone(), hinted, hint.nullable)?;
+                    self.order.push(at);
+                    at
                 }
+                Some(at) => at,
+            };
+            let Some(column) = self.columns.get_mut(at) else { continue };
+            column.is_hinted = true;
+            if column.data_type != hinted {
+                let message = format!(
+                    "the column `{}` of `{}` is {}, and `columns` says {hinted}",
+                    column.name, self.name, column.data_type
+                );
+                return Err(Error::new(Kind::Schema, message)
+                    .advice("the type of a column does not change: give the table another name, or load it anew"));
             }
         }
         Ok(())
     }
 
-    /// Whether it has a JSON column of this name.
-    pub fn keeps_json(&self, column: &str) -> bool {
-        self.index.get(column).and_then(|at| self.data_type(*at)) == Some(DataType::Json)
+    /// The number of a column.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    /// A column.
+    pub fn column(&self, at: usize) -> Option<&Column> {
+        self.columns.get(at)
+    }
+
+    /// A column, to be filled.
+    pub fn column_mut(&mut self, at: usize) -> Result<&mut Column> {
+        self.columns.get_mut(at).ok_or_else(|| Error::new(Kind::Internal, "a column has no builder"))
+    }
+
+    /// Whether the row under construction has a value in a column.
+    fn is_set(&self, at: usize) -> bool {
+        self.columns.get(at).is_some_and(|column| column.len() > self.rows)
+    }
+
+    /// Puts a value of the row under construction into a column.
+    pub fn put(&mut self, at: usize, value: Scalar<'_>) -> Put {
+        let Some(column) = self.columns.get_mut(at) else { return Put::Misfit };
+        if column.len() > self.rows {
+            return Put::Taken;
+        }
+        match column.put(self.rows, value) {
+            Some((fit, bytes)) => Put::Done(fit, bytes),
+            None => Put::Misfit,
+        }
+    }
+
+    /// Adds a column that a value of the row under construction makes. `turns` are those of the objects that lead to it.
+    pub fn add_fresh(&mut self, name: String, data_type: DataType, turns: &[u64]) -> Result<usize> {
+        let nullable = !self.required.contains(&name);
+        let at = self.add(name, data_type, nullable)?;
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut rank: Rank = turns.iter().map(|turn| (true, -signed(*turn))).collect();
+        rank.push((false, signed(at as u64)));
+        self.fresh.push((rank, at));
+        Ok(at)
+    }
+
+    /// Notes the key to which a column belongs alone.
+    pub fn claim(&mut self, at: usize, place: String) -> Result<()> {
+        let column = self.column_mut(at)?;
+        if column.key.is_none() {
+            column.key = Some(place);
+            self.has_claims = true;
+        }
+        Ok(())
+    }
+
+    /// Where the report counts the values of a column of which something became.
+    pub fn entry(&mut self, at: usize, kind: ChangeKind, make: impl FnOnce(&str, &str) -> Entry) -> Result<Entry> {
+        let table = self.name.clone();
+        let column = self.column_mut(at)?;
+        let slot = match kind {
+            ChangeKind::Coerced => column.entries.first_mut(),
+            _ => column.entries.last_mut(),
+        };
+        Ok(match slot {
+            Some(slot) => *slot.get_or_insert_with(|| make(&table, &column.name)),
+            None => make(&table, &column.name),
+        })
+    }
+
+    fn add(&mut self, name: String, data_type: DataType, nullable: bool) -> Result<usize> {
+        let at = self.columns.len();
+        if at >= MOST_COLUMNS {
+            let message = format!("the table `{}` has more than {MOST_COLUMNS} columns", self.name);
+            return Err(Error::new(Kind::Limit, message).advice(
+                "an object whose keys are values is better kept as JSON: give its key `data_type: json` in `columns`, or lower \
+                 `max_table_nesting`",
+            ));
+        }
+        self.index.insert(name.clone(), at);
+        self.columns.push(Column::new(name, data_type, nullable));
+        Ok(at)
+    }
+
+    /// Makes doubles of a column's whole numbers.
+    pub fn widen(&mut self, at: usize) -> Result<()> {
+        self.column_mut(at)?.widen();
+        let is_announced = self.order.iter().take(self.announced).any(|announced| *announced == at);
+        if is_announced && !self.widened.contains(&at) {
+            self.widened.push(at);
+        }
+        Ok(())
+    }
+
+    /// Puts a value into one of our own columns, which comes last among those of its row.
+    pub fn put_system<'v>(&mut self, name: &'static str, value: impl Into<System<'v>>) -> Result<usize> {
+        let value = value.into();
+        let at = match self.find(name) {
+            Some(at) => at,
+            None => {
+                self.settle_order();
+                let data_type = match value {
+                    System::Text(_) => DataType::Text,
+                    System::Bigint(_) => DataType::Bigint,
+                };
+                let at = self.add(name.to_owned(), data_type, false)?;
+                self.order.push(at);
+                at
+            }
+        };
+        let row = self.rows;
+        let column = self.column_mut(at)?;
+        match value {
+            System::Bigint(value) if column.data_type == DataType::Bigint => {
+                column.put_bigint(row, value);
+                Ok(8)
+            }
+            System::Text(text) if column.data_type == DataType::Text => {
+                Ok(column.put(row, Scalar::Text(text)).map_or(0, |(_, bytes)| bytes))
+            }
+            _ => {
+                let message = format!("the column `{name}` is {}", column.data_type);
+                Err(Error::new(Kind::Schema, message).advice("the name is taken by the loader: rename the column"))
+            }
+        }
+    }
+
+    /// Puts the columns that the row has made in their order.
+    fn settle_order(&mut self) {
+        if !self.fresh.is_empty() {
+            self.fresh.sort();
+            self.order.extend(self.fresh.drain(..).map(|(_, at)| at));
+        }
     }
 
     /// Ends the row.
     pub fn end_row(&mut self) -> Result<()> {
-        let has = |column: &String| {
-            let builder = self.index.get(column).and_then(|at| self.builders.get(*at));
-            builder.is_some_and(|builder| builder.len() > self.rows)
-        };
-        if let Some(column) = self.required.iter().find(|column| !has(column)) {
+        self.settle_order();
+        if let Some(column) = self.required.iter().find(|column| !self.find(column).is_some_and(|at| self.is_set(at))) {
             let message = format!("a record has no value for `{column}` of `{}`, which is not nullable", self.name);
             return Err(Error::new(Kind::Schema, message)
                 .advice("take `nullable: false` out of `columns`, or look at what the API gives"));
@@ -113,79 +329,35 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// Sets a cell of the row under construction, in the column or, where its type does not fit, in its variant. `key` is the
-    /// name that the value had in the record. Returns about how many bytes it takes.
-    pub fn set(&mut self, column: &str, key: &str, value: Scalar<'_>, nullable: bool) -> Result<usize> {
-        if let Some(at) = self.index.get(column).copied() {
-            if let Some(cell) = self.data_type(at).and_then(|data_type| value.coerce(data_type)) {
-                return self.append(at, key, cell);
-            }
-            let inferred = value.infer();
-            let variant = format!("{column}__v_{}", inferred.name());
-            let at = match self.index.get(&variant) {
-                Some(at) => *at,
-                None => self.add(variant, inferred, true),
-            };
-            let cell = self.data_type(at).and_then(|data_type| value.coerce(data_type));
-            let cell = cell.ok_or_else(|| {
-                Error::new(
-                    Kind::Schema,
-                    format!("a value fits neither the column `{column}` nor its variant in `{}`", self.name),
-                )
-            })?;
-            return self.append(at, key, cell);
-        }
-        let inferred = value.infer();
-        let nullable = nullable && !self.required.iter().any(|required| required == column);
-        let at = self.add(column.to_owned(), inferred, nullable);
-        match value.coerce(inferred) {
-            Some(cell) => self.append(at, key, cell),
-            None => Err(Error::new(Kind::Internal, format!("a value of `{column}` does not fit its own type"))),
-        }
+    /// How far it has come.
+    pub fn mark(&self) -> Mark {
+        Mark { rows: self.rows, columns: self.columns.len() }
     }
 
-    fn data_type(&self, at: usize) -> Option<DataType> {
-        self.table.columns.get(at).map(|column| column.data_type)
-    }
-
-    fn add(&mut self, name: String, data_type: DataType, nullable: bool) -> usize {
-        let at = self.builders.len();
-        self.builders.push(Builder::new(data_type));
-        self.keys.push(String::new());
-        self.index.insert(name.clone(), at);
-        self.table.columns.push(Column { name, data_type, nullable });
-        at
-    }
-
-    fn append(&mut self, at: usize, key: &str, cell: Cell<'_>) -> Result<usize> {
-        let (Some(builder), Some(last)) = (self.builders.get_mut(at), self.keys.get_mut(at)) else {
-            return Err(Error::new(Kind::Internal, "a column has no builder"));
-        };
-        if builder.len() > self.rows {
-            let column = self.table.columns.get(at).map_or("", |column| column.name.as_str());
-            let message = format!(
-                "the keys `{last}` and `{key}` of one record both become the column `{column}` of `{}`",
-                self.name
-            );
-            return Err(Error::new(Kind::Schema, message));
+    /// Takes out all that came after a mark. Tells whether columns went with it.
+    pub fn rewind(&mut self, mark: Mark) -> bool {
+        self.rows = mark.rows;
+        self.fresh.clear();
+        let has_lost = mark.columns < self.columns.len();
+        for column in self.columns.drain(mark.columns.min(self.columns.len())..) {
+            self.index.remove(&column.name);
         }
-        builder.pad(self.rows);
-        if last != key {
-            key.clone_into(last);
-        }
-        Ok(builder.append(cell))
+        self.order.retain(|at| *at < mark.columns);
+        self.columns.iter_mut().for_each(|column| column.truncate(mark.rows));
+        has_lost
     }
 
     /// Takes the finished rows.
     pub fn take(&mut self) -> Result<TableRows> {
         let mut fields = Vec::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
-        for (builder, column) in self.builders.iter_mut().zip(&self.table.columns) {
-            if builder.len() == 0 {
+        for at in &self.order {
+            let Some(column) = self.columns.get_mut(*at) else { continue };
+            column.entries = [None; 2];
+            if column.is_empty() {
                 continue;
             }
-            builder.pad(self.rows);
-            let array = builder.finish(column.data_type);
+            let array = column.finish(self.rows);
             fields.push(Field::new(&column.name, array.data_type().clone(), column.nullable));
             arrays.push(array);
         }
@@ -193,113 +365,42 @@ impl TableBuilder {
         let rows = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
             .map_err(|error| Error::new(Kind::Internal, format!("failed to build rows of `{}`: {error}", self.name)))?;
         self.rows = 0;
-        let new_columns = self.table.columns.get(self.announced..).unwrap_or_default().to_vec();
-        self.announced = self.table.columns.len();
+        let new_columns = self.told(self.order.get(self.announced..).unwrap_or_default());
+        self.announced = self.order.len();
+        let widened = std::mem::take(&mut self.widened);
+        self.has_claims = false;
         Ok(TableRows {
             table: self.name.clone(),
-            resource: self.table.resource.clone(),
-            parent: self.table.parent.clone(),
+            resource: self.resource.clone(),
+            parent: self.parent.clone(),
             rows,
             new_columns,
+            widened_columns: self.told(&widened),
         })
     }
+
+    /// The entries of the last report are no longer good.
+    pub fn forget_entries(&mut self) {
+        self.columns.iter_mut().for_each(|column| column.entries = [None; 2]);
+    }
 }
 
-enum Builder {
-    Text(StringBuilder),
-    Bigint(Int64Builder),
-    Double(Float64Builder),
-    Boolean(BooleanBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-    Decimal(Decimal128Builder),
+/// A value of one of our own columns.
+pub enum System<'v> {
+    /// A text.
+    Text(&'v str),
+    /// A whole number.
+    Bigint(i64),
 }
 
-/// The same call on the builder, whatever its type.
-macro_rules! each {
-    ($builder:expr, $inner:ident => $call:expr) => {
-        match $builder {
-            Builder::Text($inner) => $call,
-            Builder::Bigint($inner) => $call,
-            Builder::Double($inner) => $call,
-            Builder::Boolean($inner) => $call,
-            Builder::Timestamp($inner) => $call,
-            Builder::Decimal($inner) => $call,
-        }
-    };
+impl<'v> From<&'v str> for System<'v> {
+    fn from(text: &'v str) -> Self {
+        Self::Text(text)
+    }
 }
 
-impl Builder {
-    fn new(data_type: DataType) -> Self {
-        match data_type {
-            DataType::Text | DataType::Json => Self::Text(StringBuilder::new()),
-            DataType::Bigint => Self::Bigint(Int64Builder::new()),
-            DataType::Double => Self::Double(Float64Builder::new()),
-            DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
-            DataType::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new()),
-            DataType::Decimal { .. } => Self::Decimal(Decimal128Builder::new()),
-        }
-    }
-
-    fn len(&self) -> usize {
-        each!(self, builder => builder.len())
-    }
-
-    /// Fills with nulls up to a length.
-    fn pad(&mut self, rows: usize) {
-        while self.len() < rows {
-            each!(self, builder => builder.append_null());
-        }
-    }
-
-    /// Appends a cell of the column's type. Returns about how many bytes it takes.
-    fn append(&mut self, cell: Cell<'_>) -> usize {
-        match (self, cell) {
-            (Self::Text(builder), Cell::Text(text) | Cell::Json(text)) => {
-                builder.append_value(&text);
-                text.len() + 4
-            }
-            (Self::Bigint(builder), Cell::Bigint(value)) => {
-                builder.append_value(value);
-                8
-            }
-            (Self::Double(builder), Cell::Double(value)) => {
-                builder.append_value(value);
-                8
-            }
-            (Self::Boolean(builder), Cell::Boolean(value)) => {
-                builder.append_value(value);
-                1
-            }
-            (Self::Timestamp(builder), Cell::Timestamp(value)) => {
-                builder.append_value(value);
-                8
-            }
-            (Self::Decimal(builder), Cell::Decimal(value)) => {
-                builder.append_value(value);
-                16
-            }
-            // A cell is coerced to the type that the builder was made for.
-            (builder, _) => {
-                each!(builder, builder => builder.append_null());
-                0
-            }
-        }
-    }
-
-    fn finish(&mut self, data_type: DataType) -> ArrayRef {
-        match self {
-            Self::Timestamp(builder) => Arc::new(builder.finish().with_timezone("UTC")),
-            Self::Decimal(builder) => {
-                let array = builder.finish();
-                match data_type {
-                    DataType::Decimal { precision, scale } => {
-                        let typed = arrow_schema::DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(0));
-                        Arc::new(array.with_data_type(typed))
-                    }
-                    _ => Arc::new(array),
-                }
-            }
-            other => each!(other, builder => Arc::new(builder.finish())),
-        }
+impl From<i64> for System<'_> {
+    fn from(number: i64) -> Self {
+        Self::Bigint(number)
     }
 }

@@ -1,6 +1,6 @@
 //! Which texts are timestamps (reference, section 10.2).
 
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{Date, DateTime, ISOWeekDate, Time, Weekday};
 use jiff::tz::Offset;
 
 /// Microseconds since 1970-01-01T00:00:00Z of an ISO date-time, a naive one taken as UTC; None for every other text.
@@ -17,19 +17,69 @@ pub fn instant(text: &str) -> Option<i64> {
     })
 }
 
-/// The local date and time of an ISO date-time, to the microsecond, and its offset; UTC where it names none.
+/// Days since 1970-01-01 of an ISO date.
+pub fn date(text: &str) -> Option<i32> {
+    let midnight = date_of(text)?.at(0, 0, 0, 0);
+    let seconds = Offset::UTC.to_timestamp(midnight).ok()?.as_second();
+    i32::try_from(seconds.div_euclid(86_400)).ok()
+}
+
+/// Microseconds since midnight of an ISO time of day.
+pub fn time(text: &str) -> Option<i64> {
+    let time = time_of(text)?;
+    let seconds = (i64::from(time.hour()) * 60 + i64::from(time.minute())) * 60 + i64::from(time.second());
+    Some(seconds * 1_000_000 + i64::from(time.subsec_nanosecond()) / 1000)
+}
+
+/// The local date and time of an ISO date-time, to the microsecond, and its offset; UTC where it names none. Read are the forms
+/// that dlt reads: `YYYY-MM-DD`, `YYYY-DDD` and `YYYY-Www-D` with a time after `T` or a space, `YYYYMMDDTHHMM[SS]`, and
+/// `YYYY/MM/DD` with a time after a space.
 pub fn read(text: &str) -> Option<(DateTime, Offset)> {
-    // Most texts end here: no date without its first dash.
-    if text.as_bytes().get(4) != Some(&b'-') {
+    // Most texts end here.
+    if !text.as_bytes().get(..4)?.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let (date, rest) = (text.get(..10)?, text.get(10..)?);
-    let date = date_of(date)?;
-    let rest = rest.strip_prefix(['T', ' '])?;
+    let at = text.find(['T', ' '])?;
+    let (date, rest) = (text.get(..at)?, text.get(at..)?);
+    let is_compact = !date.contains(['-', '/']);
+    let date = match date.len() {
+        _ if is_compact && date.contains('W') => None,
+        8 if is_compact && rest.starts_with('T') => {
+            date_of(&format!("{}-{}-{}", date.get(..4)?, date.get(4..6)?, date.get(6..)?))
+        }
+        10 if date.contains('/') && rest.starts_with(' ') => date_of(&date.replace('/', "-")),
+        10 if date.get(5..6)? == "W" => week_date(date),
+        10 => date_of(date),
+        8 => day_of_year(date),
+        _ => None,
+    }?;
+    let rest = rest.get(1..)?;
     let at = rest.find(['Z', '+', '-']).unwrap_or(rest.len());
     let (time, zone) = (rest.get(..at)?, rest.get(at..)?);
     let offset = offset_of(zone)?;
-    Some((date.to_datetime(time_of(time)?), offset))
+    let time = if is_compact { compact_time(time)? } else { time_of(time)? };
+    Some((date.to_datetime(time), offset))
+}
+
+/// `YYYY-Www-D`.
+fn week_date(text: &str) -> Option<Date> {
+    let (year, rest) = text.split_once("-W")?;
+    let (week, day) = rest.split_once('-')?;
+    let day = Weekday::from_monday_one_offset(number(day, 1)?).ok()?;
+    Some(ISOWeekDate::new(number(year, 4)?, number(week, 2)?, day).ok()?.date())
+}
+
+/// `YYYY-DDD`.
+fn day_of_year(text: &str) -> Option<Date> {
+    let (year, day) = text.split_once('-')?;
+    let first = Date::new(number(year, 4)?, 1, 1).ok()?;
+    first.with().day_of_year(number(day, 3)?).build().ok()
+}
+
+/// `HHMM[SS]`.
+fn compact_time(text: &str) -> Option<Time> {
+    let seconds = if text.len() == 6 { text.get(4..)? } else { "00" };
+    matches!(text.len(), 4 | 6).then(|| time_of(&format!("{}:{}:{seconds}", text.get(..2)?, text.get(2..4)?)))?
 }
 
 /// Digits of exactly this many places.
@@ -41,7 +91,8 @@ fn number<T: std::str::FromStr>(text: &str, places: usize) -> Option<T> {
 pub fn date_of(text: &str) -> Option<Date> {
     let mut parts = text.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    Date::new(number(year, 4)?, number(month, 2)?, number(day, 2)?).ok()
+    let is_whole = parts.next().is_none();
+    is_whole.then(|| Date::new(number(year, 4)?, number(month, 2)?, number(day, 2)?).ok())?
 }
 
 /// `HH[:MM[:SS[(.|,)fraction]]]`, the fraction cut to six digits.
@@ -99,6 +150,11 @@ mod tests {
             "2025-03-01T12:00:00+02:00",
             "2025-03-01T12:00:00+0200",
             "2025-03-01T07:00:00-03",
+            "20250301T1000",
+            "20250301T100000Z",
+            "2025-W09-6T10:00:00",
+            "2025-060T10:00Z",
+            "2025/03/01 10:00:00",
         ] {
             assert_eq!(parse(text), Some(second), "{text}");
         }
@@ -126,6 +182,14 @@ mod tests {
             "2025-03-01T10:00:00 Europe/Berlin",
             "0000-00-00T00:00:00",
             "20250301100000",
+            "20250301 1000",
+            "20250301T10",
+            "2025/03/01T10:00:00",
+            "2025-W54-1T10:00",
+            "2025-W09-8T10:00",
+            "2025-366T10:00",
+            "2025-000T10:00",
+            "2025-03-01-T10:00:00",
             "2025-03-01T10:00:00.",
             "2025-03-01T10.5",
             "2025-é",

@@ -18,10 +18,11 @@ use spile_connector::config::model;
 use spile_connector::expression::{self, Expression};
 use spile_connector::paginate::{self, Page, Paginator, Position};
 use spile_connector::plan::{Plan, Source};
+use spile_connector::records::Records;
 use spile_connector::request::Response;
 use spile_connector::response::{self, Format};
 use spile_connector::retry::Retry;
-use spile_connector::select::{self, Selector};
+use spile_connector::select::Selector;
 use spile_connector::shape::{Shaper, Target, schema::Schema};
 use spile_connector::steps::{Scope, Steps};
 use std::sync::LazyLock;
@@ -111,41 +112,52 @@ pub fn response(data: &[u8]) {
         _ => Some(json!({"type": "csv", "delimiter": ";"})),
     };
     let format = format.map(|format| Format::new(&serde_json::from_value(format).unwrap(), "/f").unwrap());
-    let answer = Response {
+    let answer = || Response {
         status: 200,
         headers: vec![("link".to_owned(), "<?p=2>; rel=next".to_owned())],
         body: body.to_vec(),
     };
-    let Ok(read) = response::read(&answer, format.as_ref()) else { return };
-    for selector in SELECTORS.iter() {
-        follow(&answer, &read, selector);
+    let read = || response::read(&mut answer(), format.as_ref());
+    let Ok(first) = read() else { return };
+    let detected = first.detect(&answer());
+    for selector in SELECTORS.iter().chain(&detected) {
+        let page = |is_whole| read().unwrap().page(&answer(), selector, is_whole);
+        let (Ok(beside), Ok(whole)) = (page(false), page(true)) else { continue };
+        assert_eq!(beside.is_matched, whole.is_matched);
+        assert_eq!(beside.records.len(), whole.records.len());
+        follow(&answer(), &beside, selector);
+        follow(&answer(), &whole, selector);
     }
-    let detected = select::detect(&read);
-    follow(&answer, &read, &detected);
-    let mut rest = read;
-    let Some(records) = detected.take_records(&mut rest) else { return };
-    let Ok((records, _)) = STEPS.run(records, &Scope::default()) else { return };
+    let Ok(page) = detected.and_then(|detected| first.page(&answer(), &detected, false)) else { return };
+    let Ok(values) = page.records.values() else { return };
+    let Ok((values, _)) = STEPS.run(values, &Scope::default()) else { return };
+    let records = Records::of_values(&values);
     let mut shaper = Shaper::new("1".to_owned(), Schema::default());
-    let target = Target {
-        resource: "r",
-        table: "r",
-        max_nesting: 5,
-        write_disposition: model::WriteDisposition::Merge,
-        hints: &[],
-    };
-    for record in &records {
-        if shaper.add(&target, record, &[7; 10]).is_err() {
+    for record in records.from(0) {
+        if shaper.add(&TARGET, record, &[7; 10]).is_err() {
             return;
         }
     }
     let _ = shaper.take();
 }
 
-fn follow(answer: &Response, body: &Value, selector: &Selector) {
+static TARGET: LazyLock<Target> = LazyLock::new(|| {
+    let resource = json!({"name": "r", "max_table_nesting": 5, "write_disposition": "merge"});
+    Target::new(&serde_json::from_value(resource).unwrap(), "/resources/0")
+});
+
+fn follow(answer: &Response, read: &response::Page, selector: &Selector) {
     let url = Url::parse("http://h.example/v1/things?size=2").unwrap();
-    let (records, last_record) = selector.count_records(body);
-    let page =
-        Page { url: &url, headers: &answer.headers, body, selector: Some(selector), records, last_record, index: 0 };
+    let last_record = read.records.last().unwrap_or_default();
+    let page = Page {
+        url: &url,
+        headers: &answer.headers,
+        body: &read.head,
+        selector: Some(selector),
+        records: read.records.len() as u64,
+        last_record: last_record.as_ref(),
+        index: 0,
+    };
     for paginator in PAGINATORS.iter() {
         for position in [paginator.first(), Position::Page(u64::MAX - 1), Position::Offset(u64::MAX - 1)] {
             let _ = paginator.next(&position, &page);
@@ -171,7 +183,7 @@ pub fn header(data: &[u8]) {
         .lines()
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-    let answer = Response { status, headers: headers.collect(), body: body.as_bytes().to_vec() };
+    let mut answer = Response { status, headers: headers.collect(), body: body.as_bytes().to_vec() };
     let retry = Retry::default();
     for now in [0, 1_790_000_000_000, u64::MAX] {
         let _ = retry.after(1, Some(&answer), now, 0.5);
@@ -179,7 +191,8 @@ pub fn header(data: &[u8]) {
         let _ = spile_connector::quota::asked(&answer, now);
     }
     let _ = ACTIONS.decide(&answer);
-    if let Ok(read) = response::read(&answer, None) {
-        follow(&answer, &read, &SELECTORS[0]);
+    let read = response::read(&mut answer, None).and_then(|body| body.page(&answer, &SELECTORS[0], false));
+    if let Ok(page) = read {
+        follow(&answer, &page, &SELECTORS[0]);
     }
 }

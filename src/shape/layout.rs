@@ -1,0 +1,169 @@
+//! Where the keys of records lead, found out once for each key and looked up afterwards.
+//!
+//! A row's fields form a tree of objects. Records of one resource have much the same keys in much the same order, so a key is
+//! looked for after the key before it, and only then among all.
+
+use super::naming::{self, SEPARATOR};
+use std::collections::BTreeMap;
+
+/// Columns that are ours; a record's own fields of these names are left out.
+const SYSTEM: [&str; 4] = ["_dlt_load_id", "_dlt_parent_id", "_dlt_list_idx", "_dlt_root_id"];
+
+/// The key that brings its row's id along.
+pub const ROW_ID: &str = "_dlt_id";
+
+/// The objects of all records, by number.
+#[derive(Default)]
+pub struct Layout {
+    objects: Vec<Object>,
+}
+
+/// An object: a row, or an object within a row.
+pub struct Object {
+    /// The table whose row it is a part of, by number.
+    pub table: usize,
+    /// How deep what is in it is unfolded.
+    pub nesting: u32,
+    /// What its keys' columns begin with; empty for a row.
+    prefix: String,
+    /// Where it stands in the row, as a JSON pointer.
+    place: String,
+    keys: Vec<Key>,
+    index: BTreeMap<Box<str>, usize>,
+}
+
+/// A key of an object.
+pub struct Key {
+    /// As records have it.
+    text: Box<str>,
+    /// The column, or the path of the child table, by the naming convention.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The object in which it was met last, by the number of its turn.
+    pub seen: u64,
+    /// The column that its values go to.
+    pub column: Option<usize>,
+    /// What it holds where its value is an object.
+    pub object: Option<usize>,
+    /// What the items of its value are where that is a list: the row of the child table.
+    pub list: Option<usize>,
+}
+
+/// Whose a key is.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Owner {
+    /// The record's.
+    Record,
+    /// The id of the row.
+    RowId,
+    /// Ours: the record's value is left out.
+    System,
+}
+
+impl Layout {
+    /// Adds an object that is a row.
+    pub fn row(&mut self, table: usize, nesting: u32) -> usize {
+        self.push(Object {
+            table,
+            nesting,
+            prefix: String::new(),
+            place: String::new(),
+            keys: Vec::new(),
+            index: BTreeMap::new(),
+        })
+    }
+
+    /// The object at a key of an object.
+    pub fn inner(&mut self, object: usize, key: usize) -> usize {
+        let (Some(outer), Some(found)) = (self.objects.get(object), self.key(object, key)) else { return object };
+        if let Some(inner) = found.object {
+            return inner;
+        }
+        let inner = Object {
+            table: outer.table,
+            nesting: outer.nesting.saturating_sub(1),
+            prefix: format!("{}{SEPARATOR}", found.name),
+            place: self.place(object, key),
+            keys: Vec::new(),
+            index: BTreeMap::new(),
+        };
+        let inner = self.push(inner);
+        if let Some(key) = self.key_mut(object, key) {
+            key.object = Some(inner);
+        }
+        inner
+    }
+
+    fn push(&mut self, object: Object) -> usize {
+        self.objects.push(object);
+        self.objects.len() - 1
+    }
+
+    /// An object.
+    pub fn object(&self, object: usize) -> Option<&Object> {
+        self.objects.get(object)
+    }
+
+    /// A key of an object.
+    pub fn key(&self, object: usize, key: usize) -> Option<&Key> {
+        self.objects.get(object)?.keys.get(key)
+    }
+
+    /// A key of an object, to be changed.
+    pub fn key_mut(&mut self, object: usize, key: usize) -> Option<&mut Key> {
+        self.objects.get_mut(object)?.keys.get_mut(key)
+    }
+
+    /// The number of a key of an object. `expected` is where it most likely is.
+    pub fn find(&mut self, object: usize, text: &str, expected: usize) -> usize {
+        let Some(found) = self.objects.get_mut(object) else { return 0 };
+        if found.keys.get(expected).is_some_and(|key| &*key.text == text) {
+            return expected;
+        }
+        match found.index.get(text) {
+            Some(at) => *at,
+            None => found.add(text),
+        }
+    }
+
+    /// Where a key stands in its row, as a JSON pointer.
+    pub fn place(&self, object: usize, key: usize) -> String {
+        let (place, text) = match (self.objects.get(object), self.key(object, key)) {
+            (Some(object), Some(key)) => (object.place.as_str(), &*key.text),
+            _ => ("", ""),
+        };
+        format!("{place}/{}", text.replace('~', "~0").replace('/', "~1"))
+    }
+
+    /// The keys of a table that were met in or after a turn: object and number.
+    pub fn met_since(&self, table: usize, turn: u64) -> impl Iterator<Item = (usize, usize, &Key)> {
+        let objects = self.objects.iter().enumerate().filter(move |(_, object)| object.table == table);
+        objects.flat_map(move |(at, object)| {
+            let keys = object.keys.iter().enumerate().filter(move |(_, key)| key.seen >= turn);
+            keys.map(move |(nth, key)| (at, nth, key))
+        })
+    }
+
+    /// Forgets which columns keys lead to, since some are no longer there.
+    pub fn forget_columns(&mut self) {
+        self.objects.iter_mut().flat_map(|object| &mut object.keys).for_each(|key| key.column = None);
+    }
+}
+
+impl Object {
+    fn add(&mut self, text: &str) -> usize {
+        let name = format!("{}{}", self.prefix, naming::path(text));
+        let owner = match name.as_str() {
+            _ if !self.prefix.is_empty() => Owner::Record,
+            ROW_ID if text == ROW_ID => Owner::RowId,
+            ROW_ID => Owner::System,
+            name if SYSTEM.contains(&name) => Owner::System,
+            _ => Owner::Record,
+        };
+        let key = Key { text: text.into(), name, owner, seen: 0, column: None, object: None, list: None };
+        self.keys.push(key);
+        self.index.insert(text.into(), self.keys.len() - 1);
+        self.keys.len() - 1
+    }
+}

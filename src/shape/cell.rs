@@ -83,7 +83,7 @@ impl<'a> Scalar<'a> {
         match data_type {
             DataType::Text => Some(match self {
                 Self::Text(text) => (Cell::Text(Cow::Borrowed(text)), AsIs),
-                Self::Number(number) => (Cell::Text(Cow::Borrowed(number)), Converted),
+                Self::Number(number) => (Cell::Text(number::plain(number)), Converted),
                 Self::Boolean(boolean) => {
                     (Cell::Text(Cow::Borrowed(if boolean { "true" } else { "false" })), Converted)
                 }
@@ -92,8 +92,8 @@ impl<'a> Scalar<'a> {
             DataType::Bigint => match self {
                 Self::Number(number) => number::bigint(number).map(|value| (Cell::Bigint(value), AsIs)),
                 Self::Text(text) => {
-                    let text = text.trim();
-                    let value = text.parse().ok().or_else(|| i64::try_from(number::hexadecimal(text)?).ok());
+                    let text = number::without_separators(text.trim());
+                    let value = text.parse().ok().or_else(|| i64::try_from(number::hexadecimal(&text)?).ok());
                     value.map(|value| (Cell::Bigint(value), Converted))
                 }
                 _ => None,
@@ -104,8 +104,8 @@ impl<'a> Scalar<'a> {
                     (Cell::Double(value), if is_exact { AsIs } else { Lossy })
                 }),
                 Self::Text(text) => {
-                    let text = text.trim();
-                    let value = number::double(text).or_else(|| Some(number::hexadecimal(text)? as f64));
+                    let text = number::without_separators(text.trim());
+                    let value = number::double(&text).or_else(|| Some(number::hexadecimal(&text)? as f64));
                     value.map(|value| (Cell::Double(value), Converted))
                 }
                 _ => None,
@@ -154,17 +154,17 @@ impl<'a> Scalar<'a> {
             },
             DataType::Decimal { precision, scale } => {
                 let (text, fit) = match self {
-                    Self::Number(number) => (number, AsIs),
-                    Self::Text(text) => (text.trim(), Converted),
+                    Self::Number(number) => (Cow::Borrowed(number), AsIs),
+                    Self::Text(text) => (number::without_separators(text.trim()), Converted),
                     _ => return None,
                 };
-                match number::decimal(text, precision, scale) {
+                match number::decimal(&text, precision, scale) {
                     Some((value, true)) => Some((Cell::Decimal(value), fit)),
                     // One without any digit behind the point takes whole numbers only.
                     Some((_, false)) if scale == 0 => None,
                     Some((value, false)) => Some((Cell::Decimal(value), Lossy)),
                     None => {
-                        let value = number::hexadecimal(text)?.to_string();
+                        let value = number::hexadecimal(&text)?.to_string();
                         Some((Cell::Decimal(number::decimal(&value, precision, scale)?.0), fit))
                     }
                 }
@@ -191,7 +191,7 @@ impl<'a> Scalar<'a> {
 }
 
 fn boolean(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
+    match text.to_ascii_lowercase().as_str() {
         "yes" | "true" | "t" | "y" | "1" => Some(true),
         "no" | "false" | "f" | "n" | "0" => Some(false),
         _ => None,
@@ -279,7 +279,7 @@ mod tests {
             (Scalar::Text("0x10"), DataType::Bigint, Some((Cell::Bigint(16), Converted))),
             (Scalar::Text("five"), DataType::Bigint, None),
             (Scalar::Boolean(true), DataType::Bigint, None),
-            (Scalar::Number("5.50"), DataType::Text, Some((text("5.50"), Converted))),
+            (Scalar::Number("5.50"), DataType::Text, Some((text("5.5"), Converted))),
             (Scalar::Boolean(true), DataType::Text, Some((text("true"), Converted))),
             (Scalar::Number("5"), DataType::Double, Some((Cell::Double(5.0), AsIs))),
             (

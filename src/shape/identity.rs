@@ -1,6 +1,6 @@
 //! The `_dlt_id` of rows (reference, section 9.4).
 
-use super::naming;
+use super::{naming, number};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::Value;
@@ -22,10 +22,21 @@ pub fn child(parent: &str, table: &str, index: i64) -> String {
 
 /// The id of a root row that is known by its key: the hash of the key's fields.
 pub fn of_key(record: &Value, key: &[String]) -> String {
-    let fields = key.iter().map(|field| (naming::path(field), record.get(field).cloned().unwrap_or_default()));
-    let mut text = String::new();
-    write_sorted(&Value::Object(fields.collect()), &mut text);
-    hash(&text)
+    let mut fields: Vec<(String, &Value)> = Vec::new();
+    for field in key {
+        fields.push((naming::path(field), record.get(field).unwrap_or(&Value::Null)));
+    }
+    fields.sort_by(|(name, _), (other, _)| name.cmp(other));
+    let mut parts = Vec::new();
+    for (name, value) in fields {
+        let mut text = format!("{}:", Value::from(name));
+        match value {
+            Value::Number(number) => text.push_str(&number::plain(number.as_str())),
+            other => write_sorted(other, &mut text),
+        }
+        parts.push(text);
+    }
+    hash(&format!("{{{}}}", parts.join(",")))
 }
 
 /// Tells a record from others, whatever the order of its keys: the SHAKE-128 hash of its compact JSON with sorted keys, of 9
@@ -85,6 +96,23 @@ mod tests {
         // Reference, section 9.4: verified with dlt 1.31.
         assert_eq!(hash(r#"{"id":1}"#), "z5jIxXIbUnmbKw");
         assert_eq!(child("z5jIxXIbUnmbKw", "rec__kids", 0), "7z0TEErrak8PJQ");
+    }
+
+    #[test]
+    fn ids_of_keys_are_those_of_dlt() {
+        // Verified with dlt 1.31, strategy upsert.
+        for (record, key, id) in [
+            (r#"{"userId": 1}"#, &["userId"][..], "z46VFx1TiW3TXw"),
+            (r#"{"k": "5"}"#, &["k"], "6zrcB6qDUKumww"),
+            (r#"{"k": "2025-03-01T10:00:00+02:00"}"#, &["k"], "QTrrlHeV/Q7WIQ"),
+            (r#"{"k": 2.0}"#, &["k"], "EWgBgakbtSj+jw"),
+            (r#"{"k": 1e20}"#, &["k"], "GYnIshNB7+6X1Q"),
+            (r#"{"k": true}"#, &["k"], "oQ1RA+MFoAKd5A"),
+            (r#"{"v": "a", "k": 1}"#, &["v", "k"], "OlyxjKyo9l/mDQ"),
+        ] {
+            let key: Vec<String> = key.iter().map(|field| (*field).to_owned()).collect();
+            assert_eq!(of_key(&serde_json::from_str(record).unwrap(), &key), id, "{record}");
+        }
     }
 
     #[test]

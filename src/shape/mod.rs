@@ -242,4 +242,6 @@ pub struct Batch {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

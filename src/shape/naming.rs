@@ -1,5 +1,8 @@
 //! Names of tables and columns, by dlt's `snake_case` convention (reference, section 9.1).
 
+use deunicode::deunicode_char;
+use std::borrow::Cow;
+
 /// Joins the parts of a path, and splits a key that is one already.
 pub const SEPARATOR: &str = "__";
 
@@ -18,7 +21,7 @@ pub fn identifier(key: &str) -> String {
     if key.is_empty() {
         return "_empty".to_owned();
     }
-    let plain = ascii(key);
+    let plain = ascii(&transliterated(key));
     let words = break_before_letters(&break_before_words(&plain));
     let mut name: String = words.to_ascii_lowercase();
     if name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -35,6 +38,29 @@ pub fn identifier(key: &str) -> String {
         }
     }
     collapsed
+}
+
+/// A name with the letters of other scripts than Latin written in it; dlt drops them, so that different names become one. Latin
+/// letters with marks stay, since dlt's names have them as `_`.
+fn transliterated(key: &str) -> Cow<'_, str> {
+    let is_foreign = |c: char| c.is_alphabetic() && !is_latin(c);
+    if key.is_ascii() || !key.contains(is_foreign) {
+        return Cow::Borrowed(key);
+    }
+    let mut plain = String::with_capacity(key.len());
+    for c in key.chars() {
+        match deunicode_char(c).filter(|_| is_foreign(c)) {
+            // A letter with a mark, such as the soft sign's apostrophe, is part of its word.
+            Some(letters) => plain.extend(letters.chars().filter(|c| c.is_ascii_alphanumeric() || *c == ' ')),
+            None => plain.push(c),
+        }
+    }
+    Cow::Owned(plain.trim().to_owned())
+}
+
+/// Whether a letter is one of the Latin script (Unicode's blocks of that name).
+fn is_latin(c: char) -> bool {
+    matches!(c, '\0'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}' | '\u{2C60}'..='\u{2C7F}' | '\u{A720}'..='\u{A7FF}' | '\u{FF21}'..='\u{FF5A}')
 }
 
 /// Maps some signs to letters, and every run of characters other than ASCII letters, digits and `_` to one `_`.
@@ -121,7 +147,6 @@ mod tests {
         ("tail_", "tailx"),
         ("naïve", "na_ve"),
         ("é", "x"),
-        ("日", "x"),
         ("-", "x"),
         ("_", "x"),
         ("a😀b", "a_b"),
@@ -135,6 +160,24 @@ mod tests {
     fn identifiers_are_those_of_dlt() {
         for (key, name) in EXAMPLES {
             assert_eq!(identifier(key), *name, "{key}");
+        }
+    }
+
+    #[test]
+    fn other_scripts_are_written_in_latin_letters() {
+        for (key, name) in [
+            ("日", "ri"),
+            ("本", "ben"),
+            ("名前", "ming_qian"),
+            ("Имя", "imia"),
+            ("имя_пользователя", "imia_polzovatelia"),
+            ("größe", "gr_e"),
+            ("άδεια", "adeia"),
+            ("اسم", "sm"),
+            ("가격", "gagyeog"),
+            ("a😀b", "a_b"),
+        ] {
+            assert_eq!(identifier(key), name, "{key}");
         }
     }
 

@@ -1,8 +1,39 @@
 //! Numbers as they are written, read without losing a digit.
 
+use std::borrow::Cow;
+
 /// Whether a JSON number is written without point and exponent.
 pub fn is_whole(text: &str) -> bool {
     !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+}
+
+/// A number as dlt writes it in a text, which is Python's way: `1e15` is `1000000000000000.0`, `1e-7` is `1e-07`. With more digits than
+/// a double holds it stays as it is written.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    /// How many digits a double holds at least.
+    const HELD: usize = 15;
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits = mantissa.trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    let Some(value) = double(text).filter(|_| digits <= HELD && !is_whole(text)) else { return Cow::Borrowed(text) };
+    let written = format!("{value:?}");
+    Cow::Owned(match written.split_once('e') {
+        Some((mantissa, exponent)) => {
+            let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+            format!("{mantissa}e{sign}{exponent:0>2}")
+        }
+        None => written,
+    })
+}
+
+/// A number in a text, where `_` may stand between two digits: `1_000`.
+pub fn without_separators(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_hexdigit);
+    let mut separators = text.match_indices('_').peekable();
+    if separators.peek().is_none() || !separators.all(|(at, _)| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1))) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace('_', ""))
 }
 
 /// A double. None for what is no number, or beyond the largest double.
@@ -136,6 +167,29 @@ mod tests {
         assert!(is_exact("9007199254740992", 9_007_199_254_740_992.0));
         assert!(!is_exact("9007199254740993", 9_007_199_254_740_993.0));
         assert!(is_exact("18014398509481984", 18_014_398_509_481_984.0));
+    }
+
+    #[test]
+    fn numbers_are_written_as_python_does() {
+        for (text, written) in [
+            ("1e15", "1000000000000000.0"),
+            ("1e16", "1e+16"),
+            ("1E+20", "1e+20"),
+            ("1e-7", "1e-07"),
+            ("0.0001", "0.0001"),
+            ("5.50", "5.5"),
+            ("-2.5e-10", "-2.5e-10"),
+            ("7", "7"),
+            ("0.12345678901234567890", "0.12345678901234567890"),
+            ("1e999", "1e999"),
+        ] {
+            assert_eq!(plain(text), written, "{text}");
+        }
+        for (text, read) in
+            [("1_000", "1000"), ("_1", "_1"), ("1__0", "1__0"), ("1_", "1_"), ("0xf_f", "0xff"), ("a", "a")]
+        {
+            assert_eq!(without_separators(text), read, "{text}");
+        }
     }
 
     #[test]

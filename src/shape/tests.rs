@@ -3,7 +3,7 @@ use super::*;
 use crate::config::model::{ContractMode, SchemaContract};
 use serde_json::{Value, json};
 
-fn orders() -> Target {
+pub(super) fn orders() -> Target {
     Target {
         resource: "rec".to_owned(),
         pointer: "/resources/0".to_owned(),
@@ -18,18 +18,18 @@ fn orders() -> Target {
     }
 }
 
-fn shaper() -> Shaper {
+pub(super) fn shaper() -> Shaper {
     Shaper::new("1.5".to_owned(), Schema::default())
 }
 
-fn add(shaper: &mut Shaper, target: &Target, record: &Value) -> Result<Added> {
+pub(super) fn add(shaper: &mut Shaper, target: &Target, record: &Value) -> Result<Added> {
     shaper.add(target, &record.to_string(), &[7; identity::BYTES])
 }
 
-type Rows = BTreeMap<String, Vec<Value>>;
+pub(super) type Rows = BTreeMap<String, Vec<Value>>;
 
 /// The rows of a batch by table, without our own columns.
-fn plain(batch: &Batch) -> Rows {
+pub(super) fn plain(batch: &Batch) -> Rows {
     let mut found = BTreeMap::new();
     for table in &batch.tables {
         let lines = encode::ndjson(&table.rows).unwrap();

@@ -129,18 +129,12 @@ impl<'s> Walk<'s> {
 
     /// Puts a value into a row that it is. `list` is the key of its items where it is a list.
     fn fill(&mut self, input: &mut Jiter<'_>, peek: Peek, object: usize, row: &mut Row, list: &str) -> Result<()> {
-        let nesting = self.shaper.layout.object(object).ok_or_else(lost)?.nesting;
-        match peek {
-            Peek::Object => self.object(input, object, row),
-            Peek::Array if nesting > 0 => {
-                let key = self.shaper.layout.find(object, list, 0);
-                self.list(input, object, key, row)
-            }
-            _ => {
-                let key = self.shaper.layout.find(object, VALUE, 0);
-                self.value(input, peek, object, key, row)
-            }
+        if peek == Peek::Object {
+            return self.object(input, object, row);
         }
+        let key = if peek == Peek::Array { list } else { VALUE };
+        let key = self.shaper.layout.find(object, key, 0);
+        self.value(input, peek, object, key, row)
     }
 
     fn object(&mut self, input: &mut Jiter<'_>, object: usize, row: &mut Row) -> Result<()> {

@@ -29,8 +29,8 @@ type Cells = BTreeMap<String, String>;
 
 impl Tables {
     /// All tables of the dataset `data`. The rows with one of these ids and all under them are to have their ids literally.
-    /// Fails a test where the ids of the rows are not sound.
-    pub fn read(target: &Target, ids: &BTreeSet<String>) -> Self {
+    /// Says what is wrong where the ids of the rows are not sound.
+    pub fn read(target: &Target, ids: &BTreeSet<String>) -> Result<Self, String> {
         let of_dataset = "SELECT table_name, column_name, data_type, is_nullable::VARCHAR AS is_nullable FROM duckdb_columns() \
              WHERE schema_name = 'data' AND NOT starts_with(table_name, '_dlt') AND NOT starts_with(table_name, '_spile') \
              ORDER BY length(table_name), table_name, column_index";
@@ -53,15 +53,17 @@ impl Tables {
                 known.iter().filter(|(name, _)| is_below(&table, name)).map(|(_, rows)| rows).collect();
             let mut by_id = HashMap::new();
             for cells in rows(&stored) {
-                let (id, row) = row(&table, cells, &parents, ids);
-                assert!(by_id.insert(id, row).is_none(), "{table}: a _dlt_id occurs twice");
+                let (id, row) = row(&table, cells, &parents, ids)?;
+                if by_id.insert(id, row).is_some() {
+                    return Err(format!("{table}: a _dlt_id occurs twice"));
+                }
             }
             let mut rows: Vec<_> = by_id.values().cloned().collect();
             rows.sort();
             known.push((table.clone(), by_id));
             tables.insert(table, Table { columns: columns.iter().map(column).collect(), rows });
         }
-        Self(tables)
+        Ok(Self(tables))
     }
 
     /// The columns of each table.
@@ -111,22 +113,25 @@ fn is_below(table: &str, parent: &str) -> bool {
 }
 
 /// A row and its id.
-fn row(table: &str, mut cells: Cells, parents: &[&HashMap<String, Row>], ids: &BTreeSet<String>) -> (String, Row) {
+fn row(
+    table: &str,
+    mut cells: Cells,
+    parents: &[&HashMap<String, Row>],
+    ids: &BTreeSet<String>,
+) -> Result<(String, Row), String> {
     let mut own = |name: &str| cells.remove(name);
     let (id, parent, place) = (own("_dlt_id"), own("_dlt_parent_id"), own("_dlt_list_idx"));
     own("_dlt_root_id");
-    assert_eq!(
-        own("_dlt_load_id").is_some(),
-        parent.is_none(),
-        "{table}: a root row has a load id, and a child has none"
-    );
+    if own("_dlt_load_id").is_some() != parent.is_none() {
+        return Err(format!("{table}: a root row has a load id, and a child has none"));
+    }
     let id = id.unwrap();
     let mut is_determined = ids.contains(&id);
     let above = match parent {
         None => Vec::new(),
         Some(parent) => {
             let parent = parents.iter().rev().find_map(|rows| rows.get(&parent));
-            let parent = parent.unwrap_or_else(|| panic!("{table}: no parent of {id}"));
+            let parent = parent.ok_or_else(|| format!("{table}: no parent of {id}"))?;
             is_determined |= parent.values.contains_key("_dlt_id");
             let mut above = vec![(place.unwrap(), parent.values.clone())];
             above.extend(parent.above.iter().cloned());
@@ -136,7 +141,7 @@ fn row(table: &str, mut cells: Cells, parents: &[&HashMap<String, Row>], ids: &B
     if is_determined {
         cells.insert("_dlt_id".to_owned(), id.clone());
     }
-    (id, Row { values: cells, above })
+    Ok((id, Row { values: cells, above }))
 }
 
 /// Each row of a result of texts; nulls are left out.

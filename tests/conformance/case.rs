@@ -6,6 +6,7 @@
 //! params: {name: …}      # what only Spile is given, as a pipeline file gives it
 //! attempts: 3           # how often a request is made at most that fails in a way that may pass; both engines wait for nothing
 //! secrets: {key: text}  # values of `{secret: key}`; dlt is given the text in its place
+//! ids: [id, …]           # ids of rows that are no chance: these, and those of all rows under them, must be the same literally
 //! difference:           # absent where the two must do the same
 //!   why: …              # the first column of the list of differences
 //!   dlt: {…}            # what it does: `requests`, `rows` and `columns` by table, `fails` with this text; what is left out is the same
@@ -17,7 +18,7 @@
 //! ```yaml
 //! runs:
 //!   - records: { /boats: […] }  # of the route with this path, until a later run changes them again
-//!   - records: {…}
+//!   - texts: { /boats: "[…]" }  # the whole answer of the route, likewise
 //!     dlt: {…}          # what this run does, where that is not the same for both; `rows` are all that are there after it
 //!     spile: {…}
 //!   - {}                # nothing has changed
@@ -27,9 +28,13 @@
 //! Where both fail, and do the same otherwise, it is no difference: the run says how each of them fails.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use spile_host::pipeline::document::Document;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/conformance/cases");
 
@@ -40,6 +45,8 @@ pub struct Case {
     pub params: Map<String, Value>,
     pub attempts: Option<u32>,
     pub secrets: BTreeMap<String, String>,
+    /// Of rows that all runs load with these ids.
+    pub ids: BTreeSet<String>,
     /// At least one.
     pub runs: Vec<Run>,
     /// Why the two differ.
@@ -63,6 +70,8 @@ struct File {
     attempts: Option<u32>,
     #[serde(default)]
     secrets: BTreeMap<String, String>,
+    #[serde(default)]
+    ids: BTreeSet<String>,
     difference: Option<Difference>,
     #[serde(default)]
     runs: Vec<Change>,
@@ -81,6 +90,7 @@ struct Difference {
 #[serde(default, deny_unknown_fields)]
 struct Change {
     records: BTreeMap<String, Vec<Value>>,
+    texts: BTreeMap<String, String>,
     dlt: Option<Side>,
     spile: Option<Side>,
 }
@@ -114,7 +124,7 @@ impl Case {
         let document = Document::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file: File =
             serde_json::from_value(document.value).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let File { source, api, params, attempts, secrets, difference, runs } = file;
+        let File { source, api, params, attempts, secrets, ids, difference, runs } = file;
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let (why, single) = match difference {
             None => (None, None),
@@ -125,7 +135,7 @@ impl Case {
             true => vec![Run { api, said: single }],
             false => one_after_another(&name, api, runs),
         };
-        Self { name, source, params, attempts, secrets, runs, why }
+        Self { name, source, params, attempts, secrets, ids, runs, why }
     }
 }
 
@@ -135,11 +145,13 @@ fn both(dlt: Option<Side>, spile: Option<Side>) -> Option<(Side, Side)> {
 
 /// The runs, each with the API as all changes up to it have left it.
 fn one_after_another(name: &str, mut api: Value, changes: Vec<Change>) -> Vec<Run> {
-    let mut run = |Change { records, dlt, spile }| {
-        for (path, records) in records {
+    let mut run = |Change { records, texts, dlt, spile }| {
+        let records = records.into_iter().map(|(path, records)| (path, "records", records.into()));
+        let texts = texts.into_iter().map(|(path, text)| (path, "answers", json!([{"text": text}])));
+        for (path, key, answer) in records.chain(texts) {
             let mut routes = api["routes"].as_array_mut().into_iter().flatten();
             let route = routes.find(|route| route["path"] == *path);
-            route.unwrap_or_else(|| panic!("{name}: there is no route {path}"))["records"] = records.into();
+            route.unwrap_or_else(|| panic!("{name}: there is no route {path}"))[key] = answer;
         }
         Run { api: api.clone(), said: both(dlt, spile) }
     };

@@ -41,7 +41,7 @@ pub fn spile(case: &Case, window: u32) -> Vec<Outcome> {
         }
         let output = command.output().expect("the program starts");
         match output.status.success() {
-            true => Ok(Tables::read(&Target::DuckDb { path: folder.join("spile.duckdb") })),
+            true => Tables::read(&Target::DuckDb { path: folder.join("spile.duckdb") }, &case.ids),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
     })
@@ -91,7 +91,7 @@ impl Dlt {
                 )
             });
             match answer["error"].as_str() {
-                None => Ok(Tables::read(&Target::DuckDb { path: folder.join("dlt.duckdb") })),
+                None => Tables::read(&Target::DuckDb { path: folder.join("dlt.duckdb") }, &case.ids),
                 Some(error) => Err(error.to_owned()),
             }
         })

@@ -1,9 +1,9 @@
-//! What a database holds, without what differs between any two loads of the same records: load ids and row ids.
+//! What a database holds, without what differs between any two loads of the same records: load ids, and row ids that are random.
 
 use arrow_array::{Array, RecordBatch, cast::AsArray};
 use serde_json::{Map, Value};
 use spile_host::destination::{Target, query};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All tables but the loader's own.
 #[derive(Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Table {
     pub rows: Vec<Row>,
 }
 
-/// A row: values by column as text, nulls and the loader's own columns left out.
+/// A row: values by column as text, nulls and the loader's own columns left out, but for a `_dlt_id` that is determined.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     pub values: BTreeMap<String, String>,
@@ -28,10 +28,12 @@ pub struct Row {
 type Cells = BTreeMap<String, String>;
 
 impl Tables {
-    /// All tables of the dataset `data`. Fails a test where the ids of the rows are not sound.
-    pub fn read(target: &Target) -> Self {
+    /// All tables of the dataset `data`. The rows with one of these ids and all under them are to have their ids literally.
+    /// Says what is wrong where the ids of the rows are not sound.
+    pub fn read(target: &Target, ids: &BTreeSet<String>) -> Result<Self, String> {
         let of_dataset = "SELECT table_name, column_name, data_type, is_nullable::VARCHAR AS is_nullable FROM duckdb_columns() \
-             WHERE schema_name = 'data' AND NOT starts_with(table_name, '_') ORDER BY length(table_name), table_name, column_index";
+             WHERE schema_name = 'data' AND NOT starts_with(table_name, '_dlt') AND NOT starts_with(table_name, '_spile') \
+             ORDER BY length(table_name), table_name, column_index";
         let mut columns: Vec<(String, Vec<Cells>)> = Vec::new();
         for mut cells in rows(&query(target, of_dataset).unwrap()) {
             let table = cells.remove("table_name").unwrap();
@@ -42,23 +44,26 @@ impl Tables {
         }
         let mut tables = BTreeMap::new();
         // The rows of each table, by their ids. Parents have shorter names than their children.
-        let mut known: HashMap<String, HashMap<String, Row>> = HashMap::new();
+        let mut known: Vec<(String, HashMap<String, Row>)> = Vec::new();
         for (table, columns) in columns {
-            let names: Vec<_> =
-                columns.iter().map(|cells| format!("\"{}\"::VARCHAR AS \"{0}\"", cells["column_name"])).collect();
+            let names: Vec<_> = columns.iter().map(as_text).collect();
             let stored = query(target, &format!("SELECT {} FROM data.\"{table}\"", names.join(", "))).unwrap();
-            let parents = table.rmatch_indices("__").find_map(|(at, _)| known.get(&table[..at]));
+            // A key may have `__` in it, so that a row of `a__b__c` is one of `a__b` or of `a`.
+            let parents: Vec<_> =
+                known.iter().filter(|(name, _)| is_below(&table, name)).map(|(_, rows)| rows).collect();
             let mut by_id = HashMap::new();
             for cells in rows(&stored) {
-                let (id, row) = row(&table, cells, parents);
-                assert!(by_id.insert(id, row).is_none(), "{table}: a _dlt_id occurs twice");
+                let (id, row) = row(&table, cells, &parents, ids)?;
+                if by_id.insert(id, row).is_some() {
+                    return Err(format!("{table}: a _dlt_id occurs twice"));
+                }
             }
             let mut rows: Vec<_> = by_id.values().cloned().collect();
             rows.sort();
-            known.insert(table.clone(), by_id);
+            known.push((table.clone(), by_id));
             tables.insert(table, Table { columns: columns.iter().map(column).collect(), rows });
         }
-        Self(tables)
+        Ok(Self(tables))
     }
 
     /// The columns of each table.
@@ -94,27 +99,49 @@ fn column(cells: &Cells) -> String {
     format!("{} {}{not_null}", cells["column_name"], cells["data_type"])
 }
 
+/// A column as a text; JSON without white space between its tokens.
+fn as_text(cells: &Cells) -> String {
+    let name = format!("\"{}\"", cells["column_name"]);
+    match cells["data_type"].as_str() {
+        "JSON" => format!("json({name})::VARCHAR AS {name}"),
+        _ => format!("{name}::VARCHAR AS {name}"),
+    }
+}
+
+fn is_below(table: &str, parent: &str) -> bool {
+    table.strip_prefix(parent).is_some_and(|rest| rest.starts_with("__"))
+}
+
 /// A row and its id.
-fn row(table: &str, mut cells: Cells, parents: Option<&HashMap<String, Row>>) -> (String, Row) {
+fn row(
+    table: &str,
+    mut cells: Cells,
+    parents: &[&HashMap<String, Row>],
+    ids: &BTreeSet<String>,
+) -> Result<(String, Row), String> {
     let mut own = |name: &str| cells.remove(name);
     let (id, parent, place) = (own("_dlt_id"), own("_dlt_parent_id"), own("_dlt_list_idx"));
     own("_dlt_root_id");
-    assert_eq!(
-        own("_dlt_load_id").is_some(),
-        parent.is_none(),
-        "{table}: a root row has a load id, and a child has none"
-    );
+    if own("_dlt_load_id").is_some() != parent.is_none() {
+        return Err(format!("{table}: a root row has a load id, and a child has none"));
+    }
+    let id = id.unwrap();
+    let mut is_determined = ids.contains(&id);
     let above = match parent {
         None => Vec::new(),
         Some(parent) => {
-            let parents = parents.unwrap_or_else(|| panic!("{table} has no parent table"));
-            let parent = parents.get(&parent).unwrap_or_else(|| panic!("{table}: no parent {parent}"));
+            let parent = parents.iter().rev().find_map(|rows| rows.get(&parent));
+            let parent = parent.ok_or_else(|| format!("{table}: no parent of {id}"))?;
+            is_determined |= parent.values.contains_key("_dlt_id");
             let mut above = vec![(place.unwrap(), parent.values.clone())];
             above.extend(parent.above.iter().cloned());
             above
         }
     };
-    (id.unwrap(), Row { values: cells, above })
+    if is_determined {
+        cells.insert("_dlt_id".to_owned(), id.clone());
+    }
+    Ok((id, Row { values: cells, above }))
 }
 
 /// Each row of a result of texts; nulls are left out.

@@ -4,8 +4,7 @@
 pub mod columns;
 mod jobs;
 
-#[cfg(target_family = "wasm")]
-mod module;
+mod library;
 
 pub use columns::Columns;
 
@@ -34,7 +33,7 @@ pub struct Job {
     pub run: fn(&mut [u8], &mut Columns) -> Option<u64>,
 }
 
-/// All jobs of the features that this is built with, in one order.
+/// All jobs, in one order; where this was built with `PARSERS_ONLY`, the one of that name.
 pub fn jobs() -> Vec<Job> {
     jobs::all()
 }

@@ -6,7 +6,6 @@ pub(super) fn std(page: &mut [u8], _: &mut Columns) -> Option<u64> {
     Some(str::from_utf8(page).ok()?.len() as u64)
 }
 
-#[cfg(feature = "simdutf8")]
 pub(super) fn simd(page: &mut [u8], _: &mut Columns) -> Option<u64> {
     Some(simdutf8::basic::from_utf8(page).ok()?.len() as u64)
 }

@@ -35,6 +35,10 @@ lint: setup
 bench: setup
     cargo bench --workspace --bench '*'
 
+# Compare the parsers that could read a page, natively and in wasm, in one run
+bench-parsers: setup
+    cargo run --release --manifest-path benches/parsers/Cargo.toml --package runner
+
 # Fuzz configurations, expressions, responses and headers, each for so many seconds
 fuzz SECONDS="60":
     scripts/fuzz.sh "{{ SECONDS }}"

@@ -1,6 +1,7 @@
 //! The host of Spile: runs a connector in a sandbox, holds what is dangerous, and writes its rows.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod changes;
 pub mod cli;
 pub mod destination;
 pub mod error;

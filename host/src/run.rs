@@ -64,6 +64,8 @@ pub struct Options {
     pub until: Option<String>,
     /// Read everything anew, and put it in the place of what the tables hold.
     pub full_refresh: bool,
+    /// Fail, and publish nothing, where a value did not go into its column as it is.
+    pub strict: bool,
 }
 
 impl Options {
@@ -232,6 +234,9 @@ impl<'a> Prepared<'a> {
             }
         };
         tell(Event::Counts(&summary.counts));
+        if options.strict {
+            writer.refuse_changes().await?;
+        }
         tell(Event::Publishing);
         let published = writer.publish(summary.state).await?;
         let warnings = summary.warnings.into_iter().map(|warning| self.pipeline.locate(warning)).collect();
@@ -407,6 +412,14 @@ impl Writer {
         blocking(move || loader.commit()).await
     }
 
+    /// Goes on only where every value went into its column as it is.
+    async fn refuse_changes(&mut self) -> Result<()> {
+        let loader = self.idle().await?;
+        let loader = blocking(move || loader.refuse_changes()).await?;
+        *self = Self::new(loader);
+        Ok(())
+    }
+
     async fn publish(&mut self, state: String) -> Result<Published> {
         let loader = self.idle().await?;
         blocking(move || loader.publish(&state)).await
@@ -443,6 +456,10 @@ fn load_batch(batch: sandbox::Batch) -> load::Batch {
             sandbox::DataType::Double => load::DataType::Double,
             sandbox::DataType::Boolean => load::DataType::Boolean,
             sandbox::DataType::Timestamp => load::DataType::Timestamp,
+            sandbox::DataType::LocalTimestamp => load::DataType::LocalTimestamp,
+            sandbox::DataType::Date => load::DataType::Date,
+            sandbox::DataType::Time => load::DataType::Time,
+            sandbox::DataType::Binary => load::DataType::Binary,
             sandbox::DataType::Decimal((precision, scale)) => load::DataType::Decimal(precision, scale),
             sandbox::DataType::Json => load::DataType::Json,
         },
@@ -454,6 +471,7 @@ fn load_batch(batch: sandbox::Batch) -> load::Batch {
         parent: table.parent,
         rows: table.rows,
         new_columns: table.new_columns.into_iter().map(column).collect(),
+        widened_columns: table.widened_columns.into_iter().map(column).collect(),
     });
-    load::Batch { tables: tables.collect(), state: batch.state, schema: batch.schema }
+    load::Batch { tables: tables.collect(), state: batch.state, schema: batch.schema, changes: batch.changes }
 }

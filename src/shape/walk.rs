@@ -436,7 +436,7 @@ impl<'s> Walk<'s> {
             match table.put(at, value) {
                 Put::Done(_, bytes) => {
                     self.bytes += bytes;
-                    return self.count_of(row.table, column, ChangeKind::Variant, value);
+                    return self.count_of(row.table, at, ChangeKind::Variant, value);
                 }
                 Put::Taken => return Err(self.collision(object, key, row, Some(at))),
                 // A field of this name was there before.

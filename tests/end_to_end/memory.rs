@@ -143,6 +143,7 @@ async fn a_run_in_a_process_of_its_own() {
         since: None,
         until: None,
         full_refresh: false,
+        strict: false,
     };
     let report = prepared.run(&secrets, &options, &mut |_| {}, std::future::pending()).await.unwrap();
     let rows = report.counts.iter().find(|counts| counts.resource == "app_inputs").unwrap().rows;

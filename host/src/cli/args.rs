@@ -87,6 +87,9 @@ pub struct Run {
     /// Read everything anew, and put it in the place of what the tables hold
     #[arg(long, conflicts_with = "since")]
     pub full_refresh: bool,
+    /// Fail, and publish nothing, where a value did not go into its column as it is
+    #[arg(long)]
+    pub strict: bool,
     /// How many requests may be in flight at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub window: u32,

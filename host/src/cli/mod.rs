@@ -93,6 +93,7 @@ async fn run(args: args::Run) -> Result<()> {
         since: args.since,
         until: args.until,
         full_refresh: args.full_refresh,
+        strict: args.strict || pipeline.strict,
     };
     let mut progress = Progress::new();
     let outcome = prepared.run(&secrets, &options, &mut |event| progress.tell(&event), interrupted()).await;

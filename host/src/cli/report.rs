@@ -1,5 +1,6 @@
 //! What the program prints at its end: tables for a person, JSON for a program.
 
+use crate::changes::{ChangeKind, Changes, plural, shown};
 use crate::pipeline::Pipeline;
 use crate::run::{Prepared, Report};
 use crate::sandbox::WriteDisposition;
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 /// The widest cell of a preview, in characters.
 const WIDEST: usize = 40;
+
+/// How many lines tell of changes.
+const MOST_CHANGES: usize = 20;
 
 /// With more columns than this a preview stands on its side: a row of it is a column of the table.
 const MOST_COLUMNS: usize = 8;
@@ -45,13 +49,29 @@ pub fn run(report: &Report, pipeline: &Pipeline, elapsed: Duration) -> String {
     let rows: u64 = report.published.tables.iter().map(|table| table.inserted).sum();
     let seconds = elapsed.as_secs_f64();
     let warnings: String = report.published.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    let changes = changes(&report.published.changes);
     format!(
-        "{resources}\n\n{tables}\n\n{warnings}{rows} rows into {}, schema {}, as load {}, in {seconds:.1} s; the connector took {} MiB of memory\n",
+        "{resources}\n\n{tables}\n\n{changes}{warnings}{rows} rows into {}, schema {}, as load {}, in {seconds:.1} s; the connector took {} MiB of memory\n",
         pipeline.destination,
         pipeline.dataset,
         report.published.load_id,
         report.peak_memory.div_ceil(1 << 20),
     )
+}
+
+/// What became of values that did not simply go into their columns, a line for each column; the conversions last.
+fn changes(changes: &Changes) -> String {
+    let shown = changes.list().get(..MOST_CHANGES).unwrap_or(changes.list());
+    let mut lines = String::new();
+    for change in shown {
+        let weight = if change.kind == ChangeKind::Coerced { "note" } else { "warning" };
+        lines.push_str(&format!("{weight}: {change}\n"));
+    }
+    let rest = changes.list().iter().skip(shown.len()).map(|change| change.count).sum::<u64>() + changes.more();
+    if rest > 0 {
+        lines.push_str(&format!("and {} of other columns; `--summary json` lists them\n", plural(rest, "value")));
+    }
+    lines
 }
 
 /// The summary of a run, as one JSON object on one line.
@@ -73,7 +93,7 @@ pub fn run_json(report: &Report) -> String {
     let warnings = report.warnings.iter().map(ToString::to_string);
     let warnings: Vec<String> = warnings.chain(report.published.warnings.iter().cloned()).collect();
     let whole = json!({"load_id": report.published.load_id, "resumed": report.resumed, "resources": resources,
-        "tables": tables, "warnings": warnings, "peak_memory": report.peak_memory});
+        "tables": tables, "changes": report.published.changes.list(), "warnings": warnings, "peak_memory": report.peak_memory});
     format!("{whole}\n")
 }
 
@@ -181,7 +201,7 @@ pub fn rows(batches: &[RecordBatch]) -> Result<String> {
 
 /// Instants with the zone written as an offset, the only form that Arrow's printer knows.
 fn printable(array: &ArrayRef) -> ArrayRef {
-    match array.as_primitive_opt::<TimestampMicrosecondType>() {
+    match array.as_primitive_opt::<TimestampMicrosecondType>().filter(|instants| instants.timezone().is_some()) {
         Some(instants) => Arc::new(instants.clone().with_timezone("+00:00")),
         None => array.clone(),
     }
@@ -189,11 +209,7 @@ fn printable(array: &ArrayRef) -> ArrayRef {
 
 /// One line of at most [`WIDEST`] characters. Control characters do not reach the terminal.
 fn cut(text: &str) -> String {
-    let mut shown: String = text.chars().take(WIDEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(WIDEST).is_some() {
-        shown.push('…');
-    }
-    shown
+    shown(text, WIDEST)
 }
 
 /// A table whose columns from the given one on are numbers.

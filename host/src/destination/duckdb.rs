@@ -34,6 +34,10 @@ impl Dialect for DuckDb {
             DataType::Double => "DOUBLE".to_owned(),
             DataType::Boolean => "BOOLEAN".to_owned(),
             DataType::Timestamp => "TIMESTAMP WITH TIME ZONE".to_owned(),
+            DataType::LocalTimestamp => "TIMESTAMP".to_owned(),
+            DataType::Date => "DATE".to_owned(),
+            DataType::Time => "TIME".to_owned(),
+            DataType::Binary => "BLOB".to_owned(),
             DataType::Decimal(precision, scale) => format!("DECIMAL({precision},{scale})"),
             DataType::Json => "JSON".to_owned(),
         }
@@ -46,6 +50,10 @@ impl Dialect for DuckDb {
             "DOUBLE" => Some(DataType::Double),
             "BOOLEAN" => Some(DataType::Boolean),
             "TIMESTAMP WITH TIME ZONE" => Some(DataType::Timestamp),
+            "TIMESTAMP" => Some(DataType::LocalTimestamp),
+            "DATE" => Some(DataType::Date),
+            "TIME" => Some(DataType::Time),
+            "BLOB" => Some(DataType::Binary),
             "JSON" => Some(DataType::Json),
             _ => {
                 let (precision, scale) = declared.strip_prefix("DECIMAL(")?.strip_suffix(')')?.split_once(',')?;
@@ -205,6 +213,10 @@ mod tests {
             DataType::Double,
             DataType::Boolean,
             DataType::Timestamp,
+            DataType::LocalTimestamp,
+            DataType::Date,
+            DataType::Time,
+            DataType::Binary,
             DataType::Decimal(38, 9),
             DataType::Json,
         ] {

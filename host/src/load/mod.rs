@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 
 use crate::{
+    changes::{Change, Changes},
     destination::{self, Access, Resources, Session, Target},
     error::{Class, Error, Result},
 };
@@ -159,6 +160,8 @@ pub struct TableRows {
     pub rows: RecordBatch,
     /// Columns that the table did not have before.
     pub new_columns: Vec<Column>,
+    /// Columns whose type is a wider one from these rows on: values that are there already are converted.
+    pub widened_columns: Vec<Column>,
 }
 
 /// Rows that belong together, and the state that covers all rows up to and with them.
@@ -170,6 +173,8 @@ pub struct Batch {
     pub state: String,
     /// The connector's schema, where this batch changed it.
     pub schema: Option<String>,
+    /// What became of values that did not simply go into their columns.
+    pub changes: Vec<Change>,
 }
 
 /// From where a run goes on.
@@ -201,6 +206,8 @@ pub struct Published {
     pub load_id: String,
     /// The tables of the run's resources, those without new rows included; each root table is followed by its child tables.
     pub tables: Vec<PublishedTable>,
+    /// What became of values that did not simply go into their columns, those of an interrupted run that was gone on with included.
+    pub changes: Changes,
     /// Things to tell a person.
     pub warnings: Vec<String>,
 }
@@ -268,13 +275,27 @@ impl Loader {
         if let Some(pending) = staging.pending() {
             let tables = staging.tables();
             session.transaction(|session| {
-                package.note_staged(session, &pending.state, pending.schema.as_deref(), &tables)?;
+                let (state, schema) = (&pending.state, pending.schema.as_deref());
+                package.note_staged(session, state, schema, &tables, staging.changes())?;
                 staging.write(session, &options.staging())
             })?;
             staging.committed();
         }
         self.last_commit = Instant::now();
         Ok(())
+    }
+
+    /// Gives itself back where every value of the run went into its column as it is. Otherwise the package is discarded: its
+    /// staging tables go, and the next run begins where this one began.
+    ///
+    /// # Errors
+    /// [`Class::Source`] that tells the changes, where there are any; [`Class::Destination`] where the package cannot be
+    /// discarded.
+    pub fn refuse_changes(mut self) -> Result<Self> {
+        let Some(refusal) = self.staging.changes().refusal() else { return Ok(self) };
+        let Self { session, options, package, staging, .. } = &mut self;
+        session.transaction(|session| package.discard(session, &options.staging(), &staging.tables()))?;
+        Err(refusal)
     }
 
     /// Makes all rows of the run visible, and saves `next_state` for the next run, in one transaction. The staging tables are
@@ -288,7 +309,8 @@ impl Loader {
         session.transaction(|session| {
             let tables = staging.tables();
             let schema = package.note_published(session, next_state, &tables)?;
-            publish::publish(session, options, &package.load_id, schema.as_deref(), &tables)
+            let published = publish::publish(session, options, &package.load_id, schema.as_deref(), &tables)?;
+            Ok(Published { changes: staging.changes().clone(), ..published })
         })
     }
 }

@@ -9,6 +9,7 @@
 //! | `load_id` | the package's, or the last one's |
 //! | `state`, `schema` | the connector's, as published |
 //! | `staged_state`, `staged_schema` | the connector's, as of the staged rows; null where none were staged or changed |
+//! | `staged_changes` | JSON: what became of values of the staged rows; null where all went into their columns as they are |
 //! | `tables` | JSON: the tables that the pipeline has written, with the number of their staged rows |
 
 use arrow_array::RecordBatch;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Interrupted, Options, Resumed, load_id};
 use crate::{
+    changes::Changes,
     destination::{DataType, Session, Value, bigint, text},
     error::{Class, Error, Result},
 };
@@ -50,6 +52,8 @@ pub(super) struct Package {
     pub load_id: String,
     /// As far as the database knows them.
     pub tables: Vec<KnownTable>,
+    /// What became of values of the staged rows.
+    pub changes: Changes,
     pipeline: String,
     run: i64,
     state_table: String,
@@ -68,7 +72,8 @@ impl Package {
         session.run(&insert, &[pipeline])?;
         let increment = format!(
             "UPDATE {state_table} SET \"run\" = \"run\" + 1, \"updated_at\" = CURRENT_TIMESTAMP WHERE \"pipeline_name\" = $1 \
-             RETURNING \"run\", \"status\", \"digest\", \"load_id\", \"state\", \"schema\", \"staged_state\", \"staged_schema\", \"tables\""
+             RETURNING \"run\", \"status\", \"digest\", \"load_id\", \"state\", \"schema\", \"staged_state\", \"staged_schema\", \"tables\", \
+             \"staged_changes\""
         );
         let rows = session.query(&increment, &[pipeline])?;
         let row = rows.first().and_then(Row::read).ok_or_else(|| {
@@ -85,6 +90,7 @@ impl Package {
         });
         let resumes = row.open && row.digest.as_deref() == Some(&options.digest) && complete;
 
+        let changes = row.staged_changes.filter(|_| resumes).unwrap_or_default();
         let (load_id, state, schema) = match row.load_id {
             Some(load_id) if resumes => {
                 (load_id, row.staged_state.clone().or(row.state), row.staged_schema.or(row.schema))
@@ -116,13 +122,20 @@ impl Package {
                 .map(|table| (table.resource.clone(), table.staged))
                 .collect(),
         });
-        let package =
-            Self { load_id: load_id.clone(), tables, pipeline: options.pipeline.clone(), run: row.run, state_table };
+        let package = Self {
+            load_id: load_id.clone(),
+            tables,
+            changes,
+            pipeline: options.pipeline.clone(),
+            run: row.run,
+            state_table,
+        };
         package.refuse_foreign_rows(session, options)?;
         let sets = if resumes {
             "\"status\" = 'open', \"digest\" = $3, \"load_id\" = $4, \"tables\" = $5"
         } else {
-            "\"status\" = 'open', \"digest\" = $3, \"load_id\" = $4, \"tables\" = $5, \"staged_state\" = NULL, \"staged_schema\" = NULL"
+            "\"status\" = 'open', \"digest\" = $3, \"load_id\" = $4, \"tables\" = $5, \"staged_state\" = NULL, \"staged_schema\" = NULL, \
+             \"staged_changes\" = NULL"
         };
         let values = [
             Value::Text(Some(&options.digest)),
@@ -141,21 +154,40 @@ impl Package {
         state: &str,
         schema: Option<&str>,
         tables: &[KnownTable],
+        changes: &Changes,
     ) -> Result<()> {
         let tables = json(tables)?;
-        let values = [Value::Text(Some(state)), Value::Text(schema), Value::Text(Some(&tables))];
-        let sets = "\"staged_state\" = $3, \"staged_schema\" = coalesce($4, \"staged_schema\"), \"tables\" = $5";
+        let changes = if changes.is_empty() { None } else { Some(json(changes)?) };
+        let values = [
+            Value::Text(Some(state)),
+            Value::Text(schema),
+            Value::Text(Some(&tables)),
+            Value::Text(changes.as_deref()),
+        ];
+        let sets = "\"staged_state\" = $3, \"staged_schema\" = coalesce($4, \"staged_schema\"), \"tables\" = $5, \
+                    \"staged_changes\" = $6";
         self.update(session, sets, &values).map(drop)
     }
 
     /// Proves the fence, and notes that the package is published. Gives the connector's schema.
     pub fn note_published(&self, session: &mut Session, state: &str, tables: &[KnownTable]) -> Result<Option<String>> {
-        let emptied: Vec<_> = tables.iter().map(|table| KnownTable { staged: 0, ..table.clone() }).collect();
-        let tables = json(&emptied)?;
+        let tables = json(&emptied(tables))?;
         let sets = "\"status\" = 'done', \"state\" = $3, \"schema\" = coalesce(\"staged_schema\", \"schema\"), \
-                    \"staged_state\" = NULL, \"staged_schema\" = NULL, \"tables\" = $4";
+                    \"staged_state\" = NULL, \"staged_schema\" = NULL, \"staged_changes\" = NULL, \"tables\" = $4";
         let rows = self.update(session, sets, &[Value::Text(Some(state)), Value::Text(Some(&tables))])?;
         Ok(text(&rows, 0, 0))
+    }
+
+    /// Proves the fence, drops the staging tables, and notes that nothing is staged. State and schema stay as they were published.
+    pub fn discard(&self, session: &mut Session, staging: &str, tables: &[KnownTable]) -> Result<()> {
+        let emptied = json(&emptied(tables))?;
+        let sets = "\"status\" = 'done', \"staged_state\" = NULL, \"staged_schema\" = NULL, \"staged_changes\" = NULL, \
+                    \"tables\" = $3";
+        self.update(session, sets, &[Value::Text(Some(&emptied))])?;
+        for table in tables {
+            session.run(&drop_table(session, staging, &table.table), &[])?;
+        }
+        Ok(())
     }
 
     /// Changes the pipeline's row, if this run still holds it. Gives the published schema.
@@ -205,6 +237,11 @@ impl Package {
     }
 }
 
+/// The tables without staged rows.
+fn emptied(tables: &[KnownTable]) -> Vec<KnownTable> {
+    tables.iter().map(|table| KnownTable { staged: 0, ..table.clone() }).collect()
+}
+
 /// `DROP TABLE` for a table that may not be there.
 pub(super) fn drop_table(session: &Session, schema: &str, table: &str) -> String {
     format!("DROP TABLE IF EXISTS {}", session.qualified(schema, table))
@@ -221,10 +258,17 @@ fn create(session: &mut Session, options: &Options) -> Result<()> {
     let sql = format!(
         "CREATE TABLE IF NOT EXISTS {} (\"pipeline_name\" {text} NOT NULL PRIMARY KEY, \"run\" {bigint} NOT NULL, \
          \"status\" {text} NOT NULL, \"digest\" {text}, \"load_id\" {text}, \"state\" {text}, \"schema\" {text}, \
-         \"staged_state\" {text}, \"staged_schema\" {text}, \"tables\" {text} NOT NULL, \"updated_at\" {timestamp} NOT NULL)",
+         \"staged_state\" {text}, \"staged_schema\" {text}, \"staged_changes\" {text}, \"tables\" {text} NOT NULL, \"updated_at\" {timestamp} NOT NULL)",
         session.qualified(&options.dataset, STATE_TABLE)
     );
-    session.run(&sql, &[]).map(drop)
+    session.run(&sql, &[])?;
+    let columns = session.columns(&options.dataset)?.remove(STATE_TABLE).unwrap_or_default();
+    if columns.iter().all(|column| column.name != "staged_changes") {
+        // It was created before there was a report of changes.
+        let name = session.qualified(&options.dataset, STATE_TABLE);
+        session.run(&format!("ALTER TABLE {name} ADD COLUMN \"staged_changes\" {text}"), &[])?;
+    }
+    Ok(())
 }
 
 /// The pipeline's row as it was when this run began.
@@ -238,6 +282,7 @@ struct Row {
     staged_state: Option<String>,
     staged_schema: Option<String>,
     tables: Vec<KnownTable>,
+    staged_changes: Option<Changes>,
 }
 
 impl Row {
@@ -252,12 +297,17 @@ impl Row {
             staged_state: text(rows, 6, 0),
             staged_schema: text(rows, 7, 0),
             tables: parse(&text(rows, 8, 0)?)?,
+            staged_changes: match text(rows, 9, 0) {
+                None => None,
+                Some(changes) => Some(serde_json::from_str(&changes).ok()?),
+            },
         })
     }
 }
 
-fn json(tables: &[KnownTable]) -> Result<String> {
-    serde_json::to_string(tables).map_err(|error| Error::new(Class::Internal, format!("the list of tables: {error}")))
+fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::new(Class::Internal, format!("what is noted of a package: {error}")))
 }
 
 fn parse(tables: &str) -> Option<Vec<KnownTable>> {

@@ -12,6 +12,7 @@ use super::{
     staging_table::SEQUENCE,
 };
 use crate::{
+    changes::Changes,
     destination::{DataType, Session, StoredColumn, Value},
     error::Result,
 };
@@ -31,7 +32,12 @@ pub(super) fn publish(
 ) -> Result<Published> {
     let staging = session.columns(&options.staging())?;
     let before = session.columns(&options.dataset)?;
-    let mut published = Published { load_id: load_id.to_owned(), tables: Vec::new(), warnings: Vec::new() };
+    let mut published = Published {
+        load_id: load_id.to_owned(),
+        tables: Vec::new(),
+        changes: Changes::default(),
+        warnings: Vec::new(),
+    };
     for (index, plan) in options.resources.iter().enumerate() {
         let merges = plan.write_disposition == WriteDisposition::Merge;
         if merges && plan.primary_key.is_empty() {
@@ -90,14 +96,23 @@ fn chain<'a>(
     chain
 }
 
-/// Creates a final table with the staging table's columns, or adds those that it lacks. A column that is added later may be
-/// null: the rows that are there have no value in it.
+/// Creates a final table with the staging table's columns, or adds those that it lacks, and widens those that are too narrow
+/// for the staged values. A column that is added later may be null: the rows that are there have no value in it.
 fn migrate(session: &mut Session, name: &str, staged: &[StoredColumn], stored: &[StoredColumn]) -> Result<()> {
     let new: Vec<_> = staged
         .iter()
         .filter(|column| column.name != SEQUENCE && !stored.iter().any(|other| other.name == column.name))
         .map(|column| (session.dialect().quote(&column.name), column))
         .collect();
+    for column in staged {
+        let Some(other) = stored.iter().find(|other| other.name == column.name) else { continue };
+        let dialect = session.dialect();
+        if let (Some(narrow), Some(wide)) = (dialect.data_type(&other.declared), dialect.data_type(&column.declared))
+            && narrow.widens_to(wide)
+        {
+            session.run(&dialect.change_type(name, &dialect.quote(&column.name), wide), &[])?;
+        }
+    }
     if !stored.is_empty() {
         return new.into_iter().try_for_each(|(quoted, column)| {
             session.run(&format!("ALTER TABLE {name} ADD COLUMN {quoted} {}", column.declared), &[]).map(drop)

@@ -7,9 +7,10 @@ use arrow_array::Array;
 use super::{
     Batch, Options, ResourcePlan, TableRows, WriteDisposition,
     package::{KnownTable, Package},
-    staging_table::{StagingTable, bytes},
+    staging_table::{StagingColumn, StagingTable, bytes},
 };
 use crate::{
+    changes::Changes,
     destination::{Session, StoredColumn, dialect::Dialect},
     error::{Class, Error, Result},
 };
@@ -40,6 +41,8 @@ pub(super) struct Staging {
     /// Columns of the final tables: they tell a type where the connector no longer declares it.
     stored: HashMap<String, Vec<StoredColumn>>,
     pending: Option<Pending>,
+    /// What became of values of the package's rows, those of an interrupted run included.
+    changes: Changes,
     rows: usize,
     bytes: usize,
 }
@@ -54,7 +57,7 @@ impl Staging {
             _ => Ok(StagingTable::new(known.clone())),
         });
         let tables = tables.collect::<Result<_>>()?;
-        Ok(Self { tables, stored, pending: None, rows: 0, bytes: 0 })
+        Ok(Self { tables, stored, pending: None, changes: package.changes.clone(), rows: 0, bytes: 0 })
     }
 
     /// Buffered rows, and their bytes.
@@ -65,6 +68,11 @@ impl Staging {
     /// What is to be committed, if anything.
     pub fn pending(&self) -> Option<&Pending> {
         self.pending.as_ref()
+    }
+
+    /// What became of values of the package's rows, those that are only buffered included.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// The tables with the number of their rows, those that are only buffered included.
@@ -78,13 +86,15 @@ impl Staging {
 
     /// Buffers a batch: all of it, or after an error nothing.
     pub fn take(&mut self, batch: Batch, options: &Options, dialect: &dyn Dialect) -> Result<()> {
-        let mut checked = Vec::new();
+        let mut checked: Vec<(KnownTable, Vec<StagingColumn>)> = Vec::new();
         for rows in &batch.tables {
             let plan = self.plan(rows, &batch, options)?;
             check_key(rows, plan)?;
             let table = self.tables.iter().find(|table| table.known.table == rows.table);
             let stored = self.stored.get(&rows.table).map(Vec::as_slice).unwrap_or_default();
-            let columns = StagingTable::new_columns(table, rows, stored, dialect)?;
+            let earlier = checked.iter().rfind(|(place, _)| place.table == rows.table);
+            let earlier = earlier.map(|(_, columns)| columns.clone()).unwrap_or_default();
+            let columns = StagingTable::changed_columns(table, earlier, rows, stored, dialect)?;
             let place = KnownTable {
                 table: rows.table.clone(),
                 root: plan.table.clone(),
@@ -109,6 +119,7 @@ impl Staging {
                 }
             }
         }
+        batch.changes.into_iter().for_each(|change| self.changes.add(change));
         let earlier = self.pending.take().and_then(|pending| pending.schema);
         self.pending = Some(Pending { state: batch.state, schema: batch.schema.or(earlier) });
         Ok(())

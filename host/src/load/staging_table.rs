@@ -3,10 +3,11 @@
 use std::{collections::HashSet, sync::Arc};
 
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, new_null_array};
+use arrow_cast::cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType as ArrowType, Field, Schema, SchemaRef};
 
 use super::{
-    TableRows,
+    Column, TableRows,
     package::{KnownTable, drop_table},
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
 /// key, the later is the one to keep.
 pub(super) const SEQUENCE: &str = "_spile_seq";
 
+#[derive(Clone)]
 pub(super) struct StagingColumn {
     name: String,
     data_type: DataType,
@@ -27,15 +29,16 @@ pub(super) struct StagingColumn {
 pub(super) struct StagingTable {
     pub known: KnownTable,
     columns: Vec<StagingColumn>,
-    /// How many of the columns the database has; 0 where the table does not exist.
-    stored: usize,
+    /// The types that the database has for the first columns; none where the table does not exist.
+    stored: Vec<DataType>,
+    /// Rows with the types that the columns had when they came.
     buffered: Vec<RecordBatch>,
 }
 
 impl StagingTable {
     /// A table that does not exist yet.
     pub fn new(known: KnownTable) -> Self {
-        Self { known, columns: Vec::new(), stored: 0, buffered: Vec::new() }
+        Self { known, columns: Vec::new(), stored: Vec::new(), buffered: Vec::new() }
     }
 
     /// A table that an interrupted run left, with the columns that the database says it has.
@@ -51,17 +54,20 @@ impl StagingTable {
             Ok(StagingColumn { name: column.name.clone(), data_type, nullable: column.nullable })
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        Ok(Self { known, stored: columns.len(), columns, buffered: Vec::new() })
+        let stored = columns.iter().map(|column| column.data_type).collect();
+        Ok(Self { known, stored, columns, buffered: Vec::new() })
     }
 
     pub fn buffered_rows(&self) -> u64 {
         self.buffered.iter().map(|rows| rows.num_rows() as u64).sum()
     }
 
-    /// The columns that some rows add to a table, declared ones first, and a check that the others have their column's type.
-    /// `table` is `None` where there is none yet; `stored` are the final table's columns.
-    pub fn new_columns(
+    /// The columns that some rows add to a table or widen, declared ones first, and a check that the others have their column's
+    /// type. `table` is `None` where there is none yet; `earlier` are the columns that rows before them in the same batch bring,
+    /// and come back with the others; `stored` are the final table's columns.
+    pub fn changed_columns(
         table: Option<&Self>,
+        earlier: Vec<StagingColumn>,
         rows: &TableRows,
         stored: &[StoredColumn],
         dialect: &dyn Dialect,
@@ -80,12 +86,26 @@ impl StagingTable {
             }
         }
         let is_empty = table.is_none_or(|table| table.known.staged == 0 && table.buffered.is_empty());
-        let mut added: Vec<StagingColumn> = Vec::new();
+        let mut added = earlier;
+        let staged = |column: &Column| StagingColumn {
+            name: column.name.clone(),
+            data_type: column.data_type,
+            // Rows that are there already have no value in it.
+            nullable: column.nullable || !is_empty,
+        };
         for column in &rows.new_columns {
             if has(table, &added, &column.name).is_none() {
-                // Rows that are there already have no value in it.
-                let nullable = column.nullable || !is_empty;
-                added.push(StagingColumn { name: column.name.clone(), data_type: column.data_type, nullable });
+                added.push(staged(column));
+            }
+        }
+        for column in &rows.widened_columns {
+            match has(table, &added, &column.name) {
+                Some(data_type) if data_type == column.data_type => {}
+                Some(data_type) if !data_type.widens_to(column.data_type) => {
+                    let (from, to) = (data_type.arrow(), column.data_type.arrow());
+                    return Err(defect(&format!("a column of type {from} widened to {to}"), &column.name));
+                }
+                _ => added.push(staged(column)),
             }
         }
         for field in schema.fields() {
@@ -114,12 +134,14 @@ impl StagingTable {
         Ok(added)
     }
 
-    /// Takes columns as [`Self::new_columns`] gave them, and the rows.
+    /// Takes columns as [`Self::changed_columns`] gave them, and the rows.
     pub fn push(&mut self, columns: Vec<StagingColumn>, rows: RecordBatch) {
         for column in columns {
-            // The same table may stand in a batch twice.
-            if has(Some(self), &[], &column.name).is_none() {
-                self.columns.push(column);
+            match self.columns.iter_mut().find(|known| known.name == column.name) {
+                None => self.columns.push(column),
+                Some(known) if known.data_type.widens_to(column.data_type) => known.data_type = column.data_type,
+                // The same table may stand in a batch twice.
+                Some(_) => {}
             }
         }
         if rows.num_rows() > 0 {
@@ -144,21 +166,26 @@ impl StagingTable {
     /// Notes that what was buffered is now in the database.
     pub fn committed(&mut self) {
         self.known.staged += self.buffered_rows();
-        self.stored = self.columns.len();
+        self.stored = self.columns.iter().map(|column| column.data_type).collect();
         self.buffered.clear();
     }
 
     fn migrate(&self, session: &mut Session, schema: &str) -> Result<()> {
         let name = session.qualified(schema, &self.known.table);
         let dialect = session.dialect();
-        let mut added = self.columns.iter().skip(self.stored).map(|column| {
+        let mut added = self.columns.iter().skip(self.stored.len()).map(|column| {
             (
                 dialect.quote(&column.name),
                 dialect.column_type(column.data_type),
                 if column.nullable { "" } else { " NOT NULL" },
             )
         });
-        if self.stored > 0 {
+        for (column, stored) in self.columns.iter().zip(&self.stored) {
+            if column.data_type != *stored {
+                session.run(&dialect.change_type(&name, &dialect.quote(&column.name), column.data_type), &[])?;
+            }
+        }
+        if !self.stored.is_empty() {
             return added.try_for_each(|(column, column_type, _)| {
                 session.run(&format!("ALTER TABLE {name} ADD COLUMN {column} {column_type}"), &[]).map(drop)
             });
@@ -180,18 +207,23 @@ impl StagingTable {
         Arc::new(Schema::new(std::iter::once(sequence).chain(columns).collect::<Vec<_>>()))
     }
 
-    /// The buffered rows with the table's columns in the table's order, numbered.
+    /// The buffered rows with the table's columns in the table's order and of its types, numbered.
     fn aligned(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>, ArrowError> {
+        let exact = CastOptions { safe: false, ..CastOptions::default() };
         let mut next = i64::try_from(self.known.staged).unwrap_or(i64::MAX);
         let number = |rows: &RecordBatch| {
             let first = next;
             next = next.saturating_add(i64::try_from(rows.num_rows()).unwrap_or(i64::MAX));
             let sequence: ArrayRef = Arc::new(Int64Array::from_iter_values(first..next));
-            let columns = self.columns.iter().map(|column| match rows.column_by_name(&column.name) {
-                Some(values) => Arc::clone(values),
-                None => new_null_array(&column.data_type.arrow(), rows.num_rows()),
-            });
-            RecordBatch::try_new(Arc::clone(schema), std::iter::once(sequence).chain(columns).collect())
+            let columns =
+                self.columns.iter().map(|column| match (rows.column_by_name(&column.name), column.data_type.arrow()) {
+                    (Some(values), arrow) if *values.data_type() == arrow => Ok(Arc::clone(values)),
+                    // They came before the column was widened.
+                    (Some(values), arrow) => cast_with_options(values, &arrow, &exact),
+                    (None, arrow) => Ok(new_null_array(&arrow, rows.num_rows())),
+                });
+            let columns = std::iter::once(Ok(sequence)).chain(columns).collect::<Result<_, _>>()?;
+            RecordBatch::try_new(Arc::clone(schema), columns)
         };
         self.buffered.iter().map(number).collect()
     }
@@ -204,7 +236,8 @@ pub(super) fn bytes(rows: &RecordBatch) -> usize {
 
 fn has(table: Option<&StagingTable>, added: &[StagingColumn], name: &str) -> Option<DataType> {
     let columns = table.map(|table| table.columns.as_slice()).unwrap_or_default();
-    columns.iter().chain(added).find(|column| column.name == name).map(|column| column.data_type)
+    // The last one counts: it may widen the one before.
+    columns.iter().chain(added).rfind(|column| column.name == name).map(|column| column.data_type)
 }
 
 /// The type of a column that the connector no longer declares, as the final table has it. Where that one does not fit the

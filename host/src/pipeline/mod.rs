@@ -41,6 +41,9 @@ struct PipelineFile {
     destination: Option<String>,
     /// The schema of the tables at the destination; `<name>_dataset` if absent.
     dataset: Option<String>,
+    /// Whether a run fails, and publishes nothing, where a value did not go into its column as it is.
+    #[serde(default)]
+    strict: bool,
     /// What the source may do.
     #[serde(default)]
     policy: PolicyFile,
@@ -77,6 +80,8 @@ pub struct Pipeline {
     pub destination: String,
     /// The schema of the tables.
     pub dataset: String,
+    /// Whether a run fails where a value did not go into its column as it is.
+    pub strict: bool,
     /// Origins that may have a private address.
     pub allow_private: Vec<String>,
     /// Where the source stands in the file: `/source`, or nothing where the file is the source.
@@ -144,6 +149,7 @@ impl Pipeline {
             folder: PathBuf::new(),
             destination: file.destination.unwrap_or_else(|| format!("duckdb:{name}.duckdb")),
             dataset: file.dataset.unwrap_or_else(|| dataset(&name)),
+            strict: file.strict,
             allow_private: file.policy.allow_private,
             name,
             document,

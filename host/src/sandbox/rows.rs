@@ -3,6 +3,7 @@
 use super::bindings::exports::spile::connector::source as wit;
 use super::failure::stated;
 use super::limits::{Breach, Limits};
+use crate::changes::{Change, ChangeKind, shown};
 use crate::gate::Gate;
 use crate::{Class, Error, Result};
 use arrow_array::RecordBatch;
@@ -14,6 +15,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use super::bindings::exports::spile::connector::source::{
     Column, DataType, ResourceCounts, ResourceDescription, Slot, WriteDisposition,
 };
+
+/// How many characters of a sample, and of the name of what it is a sample of, are kept.
+const SAMPLE: usize = 200;
 
 /// What a reader has for its host.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Batch {
     pub state: String,
     /// JSON text: the schema so far; present where this batch changed it.
     pub schema: Option<String>,
+    /// Values of this batch that did not simply go into their columns.
+    pub changes: Vec<Change>,
     /// Counts so far.
     pub counts: Vec<ResourceCounts>,
 }
@@ -52,6 +58,8 @@ pub struct TableRows {
     pub rows: RecordBatch,
     /// Columns that the table did not have before, in the order in which they are to be added.
     pub new_columns: Vec<Column>,
+    /// Columns whose type is a wider one from these rows on.
+    pub widened_columns: Vec<Column>,
 }
 
 /// Nothing to do before an instant.
@@ -95,7 +103,8 @@ impl Step {
                     return Err(limits.error(Breach::Batch));
                 }
                 let tables = batch.tables.into_iter().map(TableRows::new).collect::<Result<_>>()?;
-                Self::Batch(Batch { tables, state: batch.state, schema: batch.schema, counts: batch.counts })
+                let changes = batch.changes.into_iter().map(|change| told(change, gate)).collect();
+                Self::Batch(Batch { tables, state: batch.state, schema: batch.schema, changes, counts: batch.counts })
             }
             wit::Step::Wait(wait) => {
                 check_state(&wait.state)?;
@@ -114,6 +123,24 @@ impl Step {
                 Self::Done(Summary { state: summary.state, counts: summary.counts, warnings })
             }
         })
+    }
+}
+
+/// What a connector tells of values. Its texts pass the redactor, and come to an end: they are shown and stored.
+fn told(change: wit::Change, gate: &Gate) -> Change {
+    let text = |text: String| shown(&gate.redactor().redact(&text), SAMPLE);
+    Change {
+        resource: text(change.resource),
+        table: text(change.table),
+        column: change.column.map(text),
+        kind: match change.kind {
+            wit::ChangeKind::Coerced => ChangeKind::Coerced,
+            wit::ChangeKind::Variant => ChangeKind::Variant,
+            wit::ChangeKind::DiscardedValue => ChangeKind::DiscardedValue,
+            wit::ChangeKind::DiscardedRow => ChangeKind::DiscardedRow,
+        },
+        count: change.count,
+        sample: text(change.sample),
     }
 }
 
@@ -140,7 +167,8 @@ impl TableRows {
             return Err(fail(format!("{} rows were announced and {} came", rows.rows, batch.num_rows())));
         }
         let (table, resource, parent) = (rows.table, rows.resource, rows.parent);
-        Ok(Self { table, resource, parent, rows: batch, new_columns: rows.new_columns })
+        let (new_columns, widened_columns) = (rows.new_columns, rows.widened_columns);
+        Ok(Self { table, resource, parent, rows: batch, new_columns, widened_columns })
     }
 }
 

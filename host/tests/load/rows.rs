@@ -101,11 +101,12 @@ pub fn table(name: &str, parent: Option<&str>, columns: Vec<(&str, ArrayRef)>) -
         parent: parent.map(str::to_owned),
         rows: rows.unwrap(),
         new_columns: Vec::new(),
+        widened_columns: Vec::new(),
     }
 }
 
 pub fn batch(state: &str, tables: Vec<TableRows>) -> Batch {
-    Batch { tables, state: state.to_owned(), schema: None }
+    Batch { tables, state: state.to_owned(), schema: None, changes: Vec::new() }
 }
 
 /// Users with two tags each; `name` tells deliveries apart, and makes the row ids.

@@ -54,10 +54,11 @@ fn batch(rows: u32, payload: Payload) -> Result<Step, Error> {
         rows,
         payload,
         new_columns: vec![Column { name: "id".to_owned(), data_type: DataType::Bigint, nullable: true }],
+        widened_columns: Vec::new(),
     };
     let counts =
         vec![ResourceCounts { resource: "r".to_owned(), requests: 1, retries: 0, pages: 1, rows: 2, filtered: 0 }];
-    Ok(Step::Batch(Batch { tables: vec![table], state: "{}".to_owned(), schema: None, counts }))
+    Ok(Step::Batch(Batch { tables: vec![table], state: "{}".to_owned(), schema: None, changes: Vec::new(), counts }))
 }
 
 fn obey(command: &str, state: &Option<String>) -> Result<Step, Error> {

@@ -200,13 +200,14 @@ fn boolean(text: &str) -> Option<bool> {
 
 /// Seconds since 1970, as microseconds.
 fn epoch(number: &str) -> Option<i64> {
-    match number.parse::<i64>() {
-        Ok(seconds) => seconds.checked_mul(1_000_000),
+    let micros = match number.parse::<i64>() {
+        Ok(seconds) => seconds.checked_mul(1_000_000)?,
         Err(_) => {
             let micros = number::double(number)? * 1e6;
-            (micros.abs() < 9e18).then_some(micros as i64)
+            (micros.abs() < 9e18).then_some(micros as i64)?
         }
-    }
+    };
+    timestamp::in_utc(micros).map(|_| micros)
 }
 
 /// The day of an instant, and whether it says more than a day.

@@ -1,5 +1,6 @@
 //! The two forms in which rows leave the connector.
 
+use super::timestamp;
 use crate::error::{Error, Kind, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -10,8 +11,6 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::DataType;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
-use jiff::tz::Offset;
 use std::fmt::Write as _;
 
 /// An Arrow IPC stream: one schema and one record batch.
@@ -57,31 +56,27 @@ fn value(text: &mut String, column: &dyn Array, row: usize) -> Result<()> {
         DataType::Boolean => write!(text, "{}", column.as_boolean().value(row)),
         DataType::Decimal128(..) => write!(text, "{}", column.as_primitive::<Decimal128Type>().value_as_string(row)),
         DataType::Timestamp(_, zone) => {
-            let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
-            match Timestamp::from_microsecond(micros) {
-                Ok(instant) if zone.is_some() => write!(text, "\"{instant}\""),
-                Ok(instant) => write!(text, "\"{}\"", Offset::UTC.to_datetime(instant)),
-                Err(_) => write!(text, "null"),
-            }
+            let instant = timestamp::in_utc(column.as_primitive::<TimestampMicrosecondType>().value(row));
+            let zone = if zone.is_some() { "Z" } else { "" };
+            write!(text, "\"{}{zone}\"", instant.ok_or_else(out_of_range)?)
         }
         DataType::Date32 => {
-            let seconds = i64::from(column.as_primitive::<Date32Type>().value(row)) * 86_400;
-            match Timestamp::from_second(seconds) {
-                Ok(instant) => write!(text, "\"{}\"", Offset::UTC.to_datetime(instant).date()),
-                Err(_) => write!(text, "null"),
-            }
+            let days = i64::from(column.as_primitive::<Date32Type>().value(row));
+            write!(text, "\"{}\"", timestamp::in_utc(days * 86_400_000_000).ok_or_else(out_of_range)?.date())
         }
         DataType::Time64(_) => {
             let micros = column.as_primitive::<Time64MicrosecondType>().value(row);
-            match Timestamp::from_microsecond(micros) {
-                Ok(instant) => write!(text, "\"{}\"", Offset::UTC.to_datetime(instant).time()),
-                Err(_) => write!(text, "null"),
-            }
+            write!(text, "\"{}\"", timestamp::in_utc(micros).ok_or_else(out_of_range)?.time())
         }
         DataType::Binary => write!(text, "\"{}\"", STANDARD.encode(column.as_binary::<i32>().value(row))),
         other => return Err(Error::new(Kind::Internal, format!("no JSON form for {other}"))),
     };
     written.map_err(|error| Error::new(Kind::Internal, error.to_string()))
+}
+
+/// Instants are checked where they are read.
+fn out_of_range() -> Error {
+    Error::new(Kind::Internal, "an instant has no year of four digits")
 }
 
 fn quote(text: &mut String, value: &str) -> Result<()> {

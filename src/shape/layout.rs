@@ -30,6 +30,8 @@ pub struct Object {
     place: String,
     keys: Vec<Key>,
     index: BTreeMap<Box<str>, usize>,
+    /// The same row where it is a list.
+    listed: Option<usize>,
 }
 
 /// A key of an object.
@@ -71,7 +73,21 @@ impl Layout {
             place: String::new(),
             keys: Vec::new(),
             index: BTreeMap::new(),
+            listed: None,
         })
+    }
+
+    /// A row that is a list, as an object that holds it: unfolding it takes one more of the nesting (as in dlt).
+    pub fn listed(&mut self, row: usize) -> usize {
+        let Some(found) = self.objects.get(row) else { return row };
+        if let Some(listed) = found.listed {
+            return listed;
+        }
+        let listed = self.row(found.table, found.nesting.saturating_sub(1));
+        if let Some(found) = self.objects.get_mut(row) {
+            found.listed = Some(listed);
+        }
+        listed
     }
 
     /// The object at a key of an object.
@@ -87,6 +103,7 @@ impl Layout {
             place: self.place(object, key),
             keys: Vec::new(),
             index: BTreeMap::new(),
+            listed: None,
         };
         let inner = self.push(inner);
         if let Some(key) = self.key_mut(object, key) {

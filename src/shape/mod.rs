@@ -163,8 +163,8 @@ impl Shaper {
     fn rewind(&mut self, first: usize, counted: usize) {
         let mut has_lost = false;
         for (at, table) in self.tables.iter_mut().enumerate() {
-            // A table that was made since had nothing.
-            let mark = self.marks.get(first + at).copied().unwrap_or_default();
+            // A table without a mark was not met before.
+            let mark = self.marks.get(first + at).copied();
             has_lost |= !table.is_open && table.rewind(mark);
         }
         if has_lost {

@@ -65,7 +65,7 @@ pub enum Put {
 pub type Rank = Vec<(bool, i64)>;
 
 /// How far a table has come.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Mark {
     rows: usize,
     columns: usize,
@@ -334,8 +334,9 @@ impl TableBuilder {
         Mark { rows: self.rows, columns: self.columns.len() }
     }
 
-    /// Takes out all that came after a mark. Tells whether columns went with it.
-    pub fn rewind(&mut self, mark: Mark) -> bool {
+    /// Takes out all that came after a mark, or all that is not known since before. Tells whether columns went with it.
+    pub fn rewind(&mut self, mark: Option<Mark>) -> bool {
+        let mark = mark.unwrap_or(Mark { rows: 0, columns: self.announced });
         self.rows = mark.rows;
         self.fresh.clear();
         let has_lost = mark.columns < self.columns.len();

@@ -1,27 +1,43 @@
 //! Which texts are timestamps (reference, section 10.2).
 
+use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, ISOWeekDate, Time, Weekday};
 use jiff::tz::Offset;
 
 /// Microseconds since 1970-01-01T00:00:00Z of an ISO date-time, a naive one taken as UTC; None for every other text.
 pub fn parse(text: &str) -> Option<i64> {
     let (datetime, offset) = read(text)?;
-    Some(offset.to_timestamp(datetime).ok()?.as_microsecond())
+    micros(datetime, offset)
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z; none where no year of four digits is left in UTC.
+fn micros(datetime: DateTime, offset: Offset) -> Option<i64> {
+    let in_utc = datetime.checked_sub(SignedDuration::from_secs(offset.seconds().into())).ok()?;
+    let since = in_utc.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    (in_utc.year() > 0).then(|| i64::try_from(since.as_micros()).ok())?
+}
+
+/// The date and time in UTC of an instant.
+pub fn in_utc(micros: i64) -> Option<DateTime> {
+    DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(SignedDuration::from_micros(micros)).ok()
 }
 
 /// Microseconds since 1970-01-01T00:00:00Z of an ISO date-time or date; a date is its midnight.
 pub fn instant(text: &str) -> Option<i64> {
-    parse(text).or_else(|| {
-        let midnight = date_of(text)?.at(0, 0, 0, 0);
-        Some(Offset::UTC.to_timestamp(midnight).ok()?.as_microsecond())
-    })
+    parse(text).or_else(|| micros(date_of(text)?.at(0, 0, 0, 0), Offset::UTC))
 }
 
-/// Days since 1970-01-01 of an ISO date.
+/// Days since 1970-01-01 of an ISO date, `YYYY-MM-DD` or `YYYYMMDD`.
 pub fn date(text: &str) -> Option<i32> {
-    let midnight = date_of(text)?.at(0, 0, 0, 0);
-    let seconds = Offset::UTC.to_timestamp(midnight).ok()?.as_second();
-    i32::try_from(seconds.div_euclid(86_400)).ok()
+    let date = date_of(text).or_else(|| compact_date(text))?;
+    let micros = micros(date.at(0, 0, 0, 0), Offset::UTC)?;
+    i32::try_from(micros.div_euclid(86_400_000_000)).ok()
+}
+
+/// `YYYYMMDD`.
+fn compact_date(text: &str) -> Option<Date> {
+    let is_compact = text.len() == 8 && text.is_ascii();
+    is_compact.then(|| date_of(&format!("{}-{}-{}", text.get(..4)?, text.get(4..6)?, text.get(6..)?)))?
 }
 
 /// Microseconds since midnight of an ISO time of day.
@@ -44,9 +60,7 @@ pub fn read(text: &str) -> Option<(DateTime, Offset)> {
     let is_compact = !date.contains(['-', '/']);
     let date = match date.len() {
         _ if is_compact && date.contains('W') => None,
-        8 if is_compact && rest.starts_with('T') => {
-            date_of(&format!("{}-{}-{}", date.get(..4)?, date.get(4..6)?, date.get(6..)?))
-        }
+        8 if is_compact && rest.starts_with('T') => compact_date(date),
         10 if date.contains('/') && rest.starts_with(' ') => date_of(&date.replace('/', "-")),
         10 if date.get(5..6)? == "W" => week_date(date),
         10 => date_of(date),
@@ -161,6 +175,10 @@ mod tests {
         assert_eq!(parse("2025-03-01T10:00:00.1234567Z"), Some(second + 123_456));
         assert_eq!(parse("2025-03-01T10:00:00,5"), Some(second + 500_000));
         assert_eq!(parse("1969-12-31T23:59:59Z"), Some(-1_000_000));
+        assert_eq!(parse("9999-12-31T23:59:59Z"), Some(253_402_300_799_000_000));
+        assert_eq!(parse("9999-12-31T23:59:59-01:00"), None);
+        assert_eq!(in_utc(253_402_300_799_000_000).unwrap().to_string(), "9999-12-31T23:59:59");
+        assert_eq!((date("20250301"), date("2025-03-01"), date("20251301")), (Some(20_148), Some(20_148), None));
     }
 
     #[test]

@@ -132,8 +132,13 @@ impl<'s> Walk<'s> {
         if peek == Peek::Object {
             return self.object(input, object, row);
         }
-        let key = if peek == Peek::Array { list } else { VALUE };
-        let key = self.shaper.layout.find(object, key, 0);
+        let layout = &mut self.shaper.layout;
+        let (object, key) = match peek {
+            Peek::Array if list == INNER_LIST => (layout.listed(object), list),
+            Peek::Array => (object, list),
+            _ => (object, VALUE),
+        };
+        let key = layout.find(object, key, 0);
         self.value(input, peek, object, key, row)
     }
 

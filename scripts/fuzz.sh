@@ -7,7 +7,7 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- config expression response header
+[ $# -gt 0 ] || set -- config expression response shaping header
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/spile/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
 mkdir -p "$cache"

@@ -40,7 +40,8 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn key() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["a", "b", "c", "d", "value", "list", "имя"]).prop_map(str::to_owned)
+    // Without `list`: what lists within lists make at the limit is a JSON column of that name, which keeps all that goes there.
+    prop::sample::select(vec!["a", "b", "c", "d", "value", "имя"]).prop_map(str::to_owned)
 }
 
 fn record() -> impl Strategy<Value = Value> {

@@ -5,6 +5,7 @@
 //! | `config` | a configuration, and a run of it against an API that answers the same to everything |
 //! | `expression` | an expression, and a record as JSON after a line feed |
 //! | `response` | a body in any form, through all paginators, detection, selectors, steps and shaping |
+//! | `shaping` | a JSON document as a record, under several contracts, into Arrow and back |
 //! | `header` | status and headers: links, cursors, waits, quotas, content types |
 //!
 //! `scripts/fuzz.sh` fuzzes; `replay.rs` runs what is kept in `corpus/` with the other tests.
@@ -12,6 +13,8 @@
 
 mod world;
 
+use arrow_array::Array as _;
+use arrow_ipc::reader::StreamReader;
 use serde_json::{Value, json};
 use spile_connector::action::Actions;
 use spile_connector::config::model;
@@ -23,7 +26,7 @@ use spile_connector::request::Response;
 use spile_connector::response::{self, Format};
 use spile_connector::retry::Retry;
 use spile_connector::select::Selector;
-use spile_connector::shape::{Shaper, Target, schema::Schema};
+use spile_connector::shape::{Shaper, Target, encode, schema::Schema};
 use spile_connector::steps::{Scope, Steps};
 use std::sync::LazyLock;
 use url::Url;
@@ -34,13 +37,14 @@ pub fn target(name: &str) -> fn(&[u8]) {
         "config" => config,
         "expression" => expression,
         "response" => response,
+        "shaping" => shaping,
         "header" => header,
         other => panic!("there is no target {other}"),
     }
 }
 
 /// The names of all targets.
-pub const TARGETS: [&str; 4] = ["config", "expression", "response", "header"];
+pub const TARGETS: [&str; 5] = ["config", "expression", "response", "shaping", "header"];
 
 /// A configuration as text.
 pub fn config(data: &[u8]) {
@@ -145,6 +149,52 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     let resource = json!({"name": "r", "max_table_nesting": 5, "write_disposition": "merge"});
     Target::new(&serde_json::from_value(resource).unwrap(), "/resources/0")
 });
+
+static SHAPED: LazyLock<Vec<Target>> = LazyLock::new(|| {
+    let resources = [
+        json!({"name": "r"}),
+        json!({"name": "r", "max_table_nesting": 1, "write_disposition": "merge", "schema_contract": "discard_row"}),
+        json!({"name": "r", "on_collision": "suffix", "widen": true, "schema_contract": "discard_value"}),
+        json!({"name": "r", "columns": {"a": {"data_type": "decimal"}, "b": {"data_type": "time"}, "c": {"data_type": "binary"},
+            "d": {"data_type": "date"}, "e": {"data_type": "timestamp", "timezone": false}, "f": {"data_type": "json"}}}),
+    ];
+    let target = |resource| Target::new(&serde_json::from_value(resource).unwrap(), "/resources/0");
+    resources.into_iter().map(target).collect()
+});
+
+/// Records, one a line; the first byte says how they are shaped. What is kept must be as many rows in Arrow.
+pub fn shaping(data: &[u8]) {
+    let Some((form, records)) = data.split_first() else { return };
+    let Ok(records) = std::str::from_utf8(records) else { return };
+    let target = &SHAPED[usize::from(*form) % SHAPED.len()];
+    let mut schema = Schema::default();
+    for load in ["1", "2"] {
+        let mut shaper = Shaper::new(load.to_owned(), schema.clone());
+        let mut kept = 0;
+        for record in records.lines() {
+            match shaper.add(target, record, &[7; 10]) {
+                Ok(added) => kept += usize::from(added.is_kept),
+                Err(_) => return,
+            }
+        }
+        let batch = shaper.take().unwrap();
+        let rows = batch.tables.iter().find(|table| table.parent.is_none()).map_or(0, |table| table.rows.num_rows());
+        assert_eq!(rows, kept);
+        for table in &batch.tables {
+            let bytes = encode::arrow(&table.rows).unwrap();
+            let mut reader = StreamReader::try_new(bytes.as_slice(), None).unwrap();
+            let read = reader.next().unwrap().unwrap();
+            for column in read.columns() {
+                column.to_data().validate_full().unwrap();
+            }
+            assert_eq!(read, table.rows);
+            assert_eq!(encode::ndjson(&read).unwrap().lines().count(), read.num_rows());
+        }
+        if let Some(text) = batch.schema {
+            schema = Schema::parse(&text).unwrap();
+        }
+    }
+}
 
 fn follow(answer: &Response, read: &response::Page, selector: &Selector) {
     let url = Url::parse("http://h.example/v1/things?size=2").unwrap();

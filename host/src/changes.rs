@@ -183,3 +183,73 @@ pub fn shown(text: &str, most: usize) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(column: Option<&str>, kind: ChangeKind, count: u64, sample: &str) -> Change {
+        Change {
+            resource: "orders".to_owned(),
+            table: "orders".to_owned(),
+            column: column.map(str::to_owned),
+            kind,
+            count,
+            sample: sample.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_change_is_one_line() {
+        use ChangeKind::{Coerced, DiscardedRow, DiscardedValue, Variant};
+        for (column, kind, count, sample, line) in [
+            (Some("n"), Coerced, 1, "\"7\"", "1 value of orders.n was converted, it is: \"7\""),
+            (Some("n"), DiscardedValue, 2, "5", "2 values of orders.n were left out, the first: 5"),
+            (
+                Some("n__v_text"),
+                Variant,
+                3,
+                "\"n/a\"",
+                "3 values of orders.n did not fit and went to orders.n__v_text, the first: \"n/a\"",
+            ),
+            (Some("n"), DiscardedRow, 1, "5", "1 row of orders with an unfit n was left out, it is: 5"),
+            (None, DiscardedRow, 4, "{}", "4 rows of orders were left out, the first: {}"),
+            // Nothing moves a terminal's cursor, and nothing fills its screen.
+            (Some("a\u{1b}[2J"), Coerced, 1, "\"\u{7}\"", "1 value of orders.a [2J was converted, it is: \" \""),
+        ] {
+            assert_eq!(change(column, kind, count, sample).to_string(), line);
+        }
+        let long = change(Some("n"), Coerced, 1, &"x".repeat(500)).to_string();
+        assert!(long.chars().count() < 110 && long.ends_with('…'), "{long}");
+    }
+
+    #[test]
+    fn changes_are_summed_and_bounded() {
+        let mut changes = Changes::default();
+        assert!(changes.refusal().is_none());
+        for column in 0..MOST + 5 {
+            for _ in 0..2 {
+                changes.add(change(Some(&format!("c{column:04}")), ChangeKind::Coerced, 3, "1"));
+            }
+        }
+        assert_eq!((changes.list().len(), changes.more()), (MOST, 30));
+        assert_eq!(changes.list()[0].count, 6);
+        changes.add(change(Some("z"), ChangeKind::Variant, 0, ""));
+        assert_eq!(changes.more(), 30);
+        let error = changes.refusal().unwrap();
+        assert_eq!(error.message, "the run is strict, and 6030 values did not go into their columns as they are");
+        assert_eq!(error.facts.len(), NAMED + 1);
+        assert!(error.to_string().contains("6000 more, of other columns or kinds"), "{error}");
+    }
+
+    #[test]
+    fn the_worse_is_told_first() {
+        use ChangeKind::{Coerced, DiscardedRow, DiscardedValue, Variant};
+        let mut changes = Changes::default();
+        for kind in [Coerced, Variant, DiscardedRow, DiscardedValue] {
+            changes.add(change(Some("n"), kind, 1, "1"));
+        }
+        let kinds: Vec<ChangeKind> = changes.list().iter().map(|change| change.kind).collect();
+        assert_eq!(kinds, [DiscardedRow, DiscardedValue, Variant, Coerced]);
+    }
+}

@@ -155,7 +155,7 @@ impl Shaper {
     }
 
     fn walk(&mut self, target: &Target, root: usize, record: &str, id: &str) -> Result<Added, Stop> {
-        Walk::new(self, target).record(root, record, id)
+        Walk::new(self, target, record).record(root, id)
     }
 
     /// Takes out the rows, columns and report that came after `self.marks` from its place `first` on, but for rows that are

@@ -36,6 +36,8 @@ pub struct TableBuilder {
     order: Vec<usize>,
     /// Columns that the row under construction has made, with their places in it.
     fresh: Vec<(Rank, usize)>,
+    /// Our own columns, by [`System`], once they were looked for.
+    system: [Option<usize>; 5],
     /// Finished rows.
     rows: usize,
     /// How many columns the host has been told of.
@@ -112,6 +114,7 @@ impl TableBuilder {
             columns,
             index,
             fresh: Vec::new(),
+            system: [None; 5],
             rows: 0,
             has_claims: false,
             widened: Vec::new(),
@@ -276,37 +279,45 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// Puts a value into one of our own columns, which comes last among those of its row.
-    pub fn put_system<'v>(&mut self, name: &'static str, value: impl Into<System<'v>>) -> Result<usize> {
-        let value = value.into();
+    /// Puts a text into one of our own columns, which come last among those of their row.
+    pub fn put_system(&mut self, system: System, text: &str) -> Result<usize> {
+        let at = self.system(system, DataType::Text)?;
+        let row = self.rows;
+        Ok(self.column_mut(at)?.put(row, Scalar::Text(text)).map_or(0, |(_, bytes)| bytes))
+    }
+
+    /// Puts the place of the row in its list.
+    pub fn put_index(&mut self, index: i64) -> Result<usize> {
+        let at = self.system(System::ListIdx, DataType::Bigint)?;
+        let row = self.rows;
+        self.column_mut(at)?.put_bigint(row, index);
+        Ok(size_of::<i64>())
+    }
+
+    /// The number of one of our own columns.
+    fn system(&mut self, system: System, data_type: DataType) -> Result<usize> {
+        if let Some(Some(at)) = self.system.get(system as usize) {
+            return Ok(*at);
+        }
+        let name = system.name();
         let at = match self.find(name) {
             Some(at) => at,
             None => {
                 self.settle_order();
-                let data_type = match value {
-                    System::Text(_) => DataType::Text,
-                    System::Bigint(_) => DataType::Bigint,
-                };
                 let at = self.add(name.to_owned(), data_type, false)?;
                 self.order.push(at);
                 at
             }
         };
-        let row = self.rows;
         let column = self.column_mut(at)?;
-        match value {
-            System::Bigint(value) if column.data_type == DataType::Bigint => {
-                column.put_bigint(row, value);
-                Ok(8)
-            }
-            System::Text(text) if column.data_type == DataType::Text => {
-                Ok(column.put(row, Scalar::Text(text)).map_or(0, |(_, bytes)| bytes))
-            }
-            _ => {
-                let message = format!("the column `{name}` is {}", column.data_type);
-                Err(Error::new(Kind::Schema, message).advice("the name is taken by the loader: rename the column"))
-            }
+        if column.data_type != data_type {
+            let message = format!("the column `{name}` is {}", column.data_type);
+            return Err(Error::new(Kind::Schema, message).advice("the name is taken by the loader: rename the column"));
         }
+        if let Some(known) = self.system.get_mut(system as usize) {
+            *known = Some(at);
+        }
+        Ok(at)
     }
 
     /// Puts the columns that the row has made in their order.
@@ -340,6 +351,9 @@ impl TableBuilder {
         self.rows = mark.rows;
         self.fresh.clear();
         let has_lost = mark.columns < self.columns.len();
+        if has_lost {
+            self.system = [None; 5];
+        }
         for column in self.columns.drain(mark.columns.min(self.columns.len())..) {
             self.index.remove(&column.name);
         }
@@ -386,22 +400,29 @@ impl TableBuilder {
     }
 }
 
-/// A value of one of our own columns.
-pub enum System<'v> {
-    /// A text.
-    Text(&'v str),
-    /// A whole number.
-    Bigint(i64),
+/// A column of our own.
+#[derive(Clone, Copy)]
+pub enum System {
+    /// The load that brought the row.
+    LoadId,
+    /// The row's id.
+    Id,
+    /// The id of the row that it is a child of.
+    ParentId,
+    /// Its place in the list, from 0.
+    ListIdx,
+    /// The id of the root row that it stems from.
+    RootId,
 }
 
-impl<'v> From<&'v str> for System<'v> {
-    fn from(text: &'v str) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<i64> for System<'_> {
-    fn from(number: i64) -> Self {
-        Self::Bigint(number)
+impl System {
+    fn name(self) -> &'static str {
+        match self {
+            Self::LoadId => "_dlt_load_id",
+            Self::Id => "_dlt_id",
+            Self::ParentId => "_dlt_parent_id",
+            Self::ListIdx => "_dlt_list_idx",
+            Self::RootId => "_dlt_root_id",
+        }
     }
 }

@@ -6,8 +6,45 @@ use jiff::tz::Offset;
 
 /// Microseconds since 1970-01-01T00:00:00Z of an ISO date-time, a naive one taken as UTC; None for every other text.
 pub fn parse(text: &str) -> Option<i64> {
-    let (datetime, offset) = read(text)?;
-    micros(datetime, offset)
+    common(text).or_else(|| {
+        let (datetime, offset) = read(text)?;
+        micros(datetime, offset)
+    })
+}
+
+/// The same of the form that most are in, `YYYY-MM-DDTHH:MM:SS[.fraction][Z]`, which needs no search for its parts.
+fn common(text: &str) -> Option<i64> {
+    const SECOND: i64 = 1_000_000;
+    let two = |tens: u8, ones: u8| {
+        (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| i16::from(tens - b'0') * 10 + i16::from(ones - b'0'))
+    };
+    let (start, rest) = text.as_bytes().split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b' ', h1, h2, b':', n1, n2, b':', s1, s2] = *start else {
+        return None;
+    };
+    let year = two(y1, y2)? * 100 + two(y3, y4)?;
+    let date = Date::new(year, two(m1, m2)?.try_into().ok()?, two(d1, d2)?.try_into().ok()?).ok()?;
+    let (hour, minute, second) = (two(h1, h2)?, two(n1, n2)?, two(s1, s2)?);
+    if year == 0 || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let rest = rest.strip_suffix(b"Z").unwrap_or(rest);
+    let mut micros = 0;
+    if let Some(digits) = rest.strip_prefix(b".") {
+        let mut weight = SECOND;
+        for digit in digits {
+            weight /= 10;
+            micros += weight * i64::from(digit.is_ascii_digit().then(|| digit - b'0')?);
+        }
+        if digits.is_empty() {
+            return None;
+        }
+    } else if !rest.is_empty() {
+        return None;
+    }
+    let midnight = date.duration_since(Date::constant(1970, 1, 1)).as_secs();
+    let clock = (i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second);
+    Some((midnight + clock) * SECOND + micros)
 }
 
 /// Microseconds since 1970-01-01T00:00:00Z; none where no year of four digits is left in UTC.
@@ -179,6 +216,21 @@ mod tests {
         assert_eq!(parse("9999-12-31T23:59:59-01:00"), None);
         assert_eq!(in_utc(253_402_300_799_000_000).unwrap().to_string(), "9999-12-31T23:59:59");
         assert_eq!((date("20250301"), date("2025-03-01"), date("20251301")), (Some(20_148), Some(20_148), None));
+    }
+
+    #[test]
+    fn the_common_form_is_read_as_all_are() {
+        for text in [
+            "2025-03-01T10:00:00Z",
+            "2024-02-29 23:59:59",
+            "1582-10-15T00:00:00.5",
+            "0001-01-01T00:00:00.1234567Z",
+            "9999-12-31T23:59:59.999999Z",
+        ] {
+            let (datetime, offset) = read(text).unwrap();
+            assert!(common(text).is_some(), "{text}");
+            assert_eq!(common(text), micros(datetime, offset), "{text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::contract::frozen;
 use super::layout::{Owner, ROW_ID};
 use super::naming::SEPARATOR;
 use super::schema::DataType;
-use super::table::Put;
+use super::table::{Put, System};
 use super::{Added, Shaper, Target, changes, identity};
 use crate::config::model::{ContractMode, OnCollision, WriteDisposition};
 use crate::error::{Error, Kind};
@@ -62,6 +62,7 @@ pub fn in_order(record: Value) -> Value {
 pub struct Walk<'s> {
     shaper: &'s mut Shaper,
     target: &'s Target,
+    text: &'s str,
     root_id: String,
     bytes: usize,
 }
@@ -87,13 +88,13 @@ struct Begin(usize, usize);
 
 impl<'s> Walk<'s> {
     /// Begins with a record.
-    pub fn new(shaper: &'s mut Shaper, target: &'s Target) -> Self {
-        Self { shaper, target, root_id: String::new(), bytes: 0 }
+    pub fn new(shaper: &'s mut Shaper, target: &'s Target, record: &'s str) -> Self {
+        Self { shaper, target, text: record, root_id: String::new(), bytes: 0 }
     }
 
-    /// The rows of a record. `root` is the object of root rows; the marks are those of all tables before it.
-    pub fn record(mut self, root: usize, record: &str, id: &str) -> Result<Added> {
-        let mut input = Jiter::with_tape(record.as_bytes(), std::mem::take(&mut self.shaper.tape));
+    /// The rows of the record. `root` is the object of root rows; the marks are those of all tables before it.
+    pub fn record(mut self, root: usize, id: &str) -> Result<Added> {
+        let mut input = Jiter::with_tape(self.text.as_bytes(), std::mem::take(&mut self.shaper.tape));
         let peek = input.peek()?;
         let mut row = Row { is_root: true, ..self.row(root, id.to_owned())? };
         self.fill(&mut input, peek, root, &mut row, VALUE)?;
@@ -103,8 +104,8 @@ impl<'s> Walk<'s> {
         if is_kept {
             let Shaper { tables, load_id, .. } = &mut *self.shaper;
             let table = tables.get_mut(row.table).ok_or_else(lost)?;
-            self.bytes += table.put_system("_dlt_load_id", load_id.as_str())?;
-            self.bytes += table.put_system("_dlt_id", row.id.as_str())?;
+            self.bytes += table.put_system(System::LoadId, load_id)?;
+            self.bytes += table.put_system(System::Id, &row.id)?;
             table.end_row()?;
         }
         Ok(Added { is_kept, bytes: self.bytes })
@@ -166,33 +167,33 @@ impl<'s> Walk<'s> {
 
     /// The value of a key.
     fn value(&mut self, input: &mut Jiter<'_>, peek: Peek, object: usize, key: usize, row: &mut Row) -> Result<()> {
-        match peek {
-            Peek::Null => Ok(input.known_null()?),
-            Peek::True | Peek::False => {
-                let boolean = input.known_bool(peek)?;
-                self.put(object, key, Scalar::Boolean(boolean), row)
-            }
-            Peek::String => {
-                let text = input.known_str()?;
-                self.put(object, key, Scalar::Text(text), row)
-            }
-            Peek::Object | Peek::Array => {
-                if !self.unfolds(object, key, row.table)? {
-                    let start = input.current_index();
-                    input.known_skip(peek)?;
-                    return self.put(object, key, Scalar::Json(read(input.slice_to_current(start))?), row);
-                }
+        let start = input.current_index();
+        let scalar = match peek {
+            Peek::Null => return Ok(input.known_null()?),
+            Peek::True | Peek::False => Scalar::Boolean(input.known_bool(peek)?),
+            Peek::String => Scalar::Text(input.known_str()?),
+            Peek::Object | Peek::Array if self.unfolds(object, key, row.table)? => {
                 if peek == Peek::Array {
                     return self.list(input, object, key, row);
                 }
                 let inner = self.shaper.layout.inner(object, key);
-                self.object(input, inner, row)
+                return self.object(input, inner, row);
+            }
+            Peek::Object | Peek::Array => {
+                input.known_skip(peek)?;
+                Scalar::Json(self.since(start, input))
             }
             _ => {
-                let number = read(input.known_number_bytes(peek)?)?;
-                self.put(object, key, Scalar::Number(number), row)
+                input.known_number_bytes(peek)?;
+                Scalar::Number(self.since(start, input))
             }
-        }
+        };
+        self.put(object, key, scalar, row)
+    }
+
+    /// The text from a place to where the reading is.
+    fn since(&self, start: usize, input: &Jiter<'_>) -> &'s str {
+        self.text.get(start..input.current_index()).unwrap_or_default()
     }
 
     /// Whether an object or a list at a key becomes columns or rows. What goes to a JSON column does not.
@@ -245,11 +246,11 @@ impl<'s> Walk<'s> {
             if is_kept {
                 let child = self.shaper.tables.get_mut(table).ok_or_else(lost)?;
                 if self.target.write_disposition == WriteDisposition::Merge {
-                    self.bytes += child.put_system("_dlt_root_id", self.root_id.as_str())?;
+                    self.bytes += child.put_system(System::RootId, &self.root_id)?;
                 }
-                self.bytes += child.put_system("_dlt_parent_id", row.id.as_str())?;
-                self.bytes += child.put_system("_dlt_list_idx", index)?;
-                self.bytes += child.put_system("_dlt_id", item.id.as_str())?;
+                self.bytes += child.put_system(System::ParentId, &row.id)?;
+                self.bytes += child.put_index(index)?;
+                self.bytes += child.put_system(System::Id, &item.id)?;
                 child.end_row()?;
             }
             index += 1;
@@ -296,6 +297,7 @@ impl<'s> Walk<'s> {
     }
 
     /// A list for which there is no table, and may be none.
+    #[cold]
     fn leave_out_list(
         &mut self,
         input: &mut Jiter<'_>,
@@ -312,7 +314,7 @@ impl<'s> Walk<'s> {
         loop {
             let start = input.current_index();
             input.known_skip(peek)?;
-            let item = Scalar::Json(read(input.slice_to_current(start))?);
+            let item = Scalar::Json(self.since(start, input));
             if self.target.contract.tables == ContractMode::Freeze {
                 let what = format!("the table `{name}` is new");
                 let sample = changes::shown(&item.to_json());
@@ -409,6 +411,7 @@ impl<'s> Walk<'s> {
     }
 
     /// A value that is none of its column's type.
+    #[cold]
     fn misfit(&mut self, object: usize, key: usize, column: usize, value: Scalar<'_>, row: &mut Row) -> Result<()> {
         let table = self.shaper.tables.get(row.table).ok_or_else(lost)?;
         let of = table.column(column).ok_or_else(lost)?;
@@ -502,6 +505,7 @@ impl<'s> Walk<'s> {
     }
 
     /// The error of two keys of one record that have one column, or one child table where no column is given.
+    #[cold]
     fn collision(&self, object: usize, key: usize, row: &Row, column: Option<usize>) -> Stop {
         let Shaper { layout, tables, .. } = &*self.shaper;
         let name = layout.key(object, key).map_or("", |key| key.name.as_str());
@@ -534,10 +538,6 @@ fn suffixed(name: &str, is_free: impl Fn(&str) -> bool) -> String {
     }
     let forms = (2_u64..).map(|nth| format!("{name}_{nth}"));
     forms.into_iter().find(|form| is_free(form)).unwrap_or_default()
-}
-
-fn read(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|error| no_record(&error.to_string()).into())
 }
 
 fn lost() -> Error {

@@ -2,13 +2,12 @@
 
 use std::fs;
 
-use arrow_array::{Array as _, cast::AsArray};
 use mock_api::scripted::ScriptedApi;
 use serde_json::{Value, json};
-use spile_host::destination::{Target, query};
 use tempfile::TempDir;
 
 use crate::program::Call;
+use crate::tables::json_rows;
 
 /// Vessels in two pages, crews by vessel as lines of JSON, and prices as CSV.
 fn api() -> ScriptedApi {
@@ -81,17 +80,6 @@ fn run(source: &Value, folder: &TempDir, origin: &str) -> Call {
     .with(["--allow-private", origin])
 }
 
-/// The rows that a query gives, each as one text.
-fn rows(folder: &TempDir, sql: &str) -> Vec<String> {
-    let target = Target::DuckDb { path: folder.path().join("out.duckdb") };
-    let batches = query(&target, &format!("SELECT to_json(r)::VARCHAR AS r FROM ({sql}) AS r")).unwrap();
-    let texts = batches.iter().flat_map(|batch| {
-        let column = batch.column(0).as_string::<i32>();
-        (0..column.len()).map(|row| column.value(row).to_owned()).collect::<Vec<_>>()
-    });
-    texts.collect()
-}
-
 #[test]
 fn records_are_shaped_on_their_way() {
     let (api, folder) = (api(), tempfile::tempdir().unwrap());
@@ -101,8 +89,8 @@ fn records_are_shaped_on_their_way() {
     // One vessel calls at two ports, so its crew is read for each of the two records.
     assert_eq!(summary.of_resource("crews", "filtered"), 2);
     assert_eq!(
-        rows(
-            &folder,
+        json_rows(
+            folder.path(),
             "SELECT id, name, fleet, year, flag_code, tonnage, built::VARCHAR AS built, call__port FROM data.vessels ORDER BY id, call__port"
         ),
         [
@@ -112,11 +100,11 @@ fn records_are_shaped_on_their_way() {
         ]
     );
     assert_eq!(
-        rows(&folder, "SELECT id, flag, port, same FROM data.crews ORDER BY port"),
+        json_rows(folder.path(), "SELECT id, flag, port, same FROM data.crews ORDER BY port"),
         [r#"{"id":10,"flag":"FI","port":"Oslo","same":true}"#, r#"{"id":10,"flag":"FI","port":"Turku","same":true}"#]
     );
     assert_eq!(
-        rows(&folder, "SELECT day, price::VARCHAR AS price FROM data.prices ORDER BY day"),
+        json_rows(folder.path(), "SELECT day, price::VARCHAR AS price FROM data.prices ORDER BY day"),
         [r#"{"day":"2025-01-02","price":"12345678901234.50"}"#, r#"{"day":"2025-01-03","price":null}"#]
     );
 }

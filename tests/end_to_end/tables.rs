@@ -1,6 +1,7 @@
 //! Rows as a database holds them, and as the API would have them: the same, where all went well.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 
 use arrow_array::{
     Array, RecordBatch,
@@ -202,4 +203,15 @@ fn instant(microseconds: i64) -> String {
 fn snake_case(key: &str) -> String {
     let word = |c: char| if c.is_ascii_uppercase() { format!("_{}", c.to_ascii_lowercase()) } else { c.to_string() };
     key.chars().map(word).collect()
+}
+
+/// The rows that a query gives, each as the text of a JSON object; the database is `out.duckdb` in a folder.
+pub fn json_rows(folder: &Path, sql: &str) -> Vec<String> {
+    let target = Target::DuckDb { path: folder.join("out.duckdb") };
+    let batches = query(&target, &format!("SELECT to_json(r)::VARCHAR AS r FROM ({sql}) AS r")).unwrap();
+    let texts = batches.iter().flat_map(|batch| {
+        let column = batch.column(0).as_string::<i32>();
+        (0..column.len()).map(|row| column.value(row).to_owned()).collect::<Vec<_>>()
+    });
+    texts.collect()
 }

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arrow_array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use spile_host::{
@@ -105,6 +105,10 @@ pub fn table(name: &str, parent: Option<&str>, columns: Vec<(&str, ArrayRef)>) -
     }
 }
 
+pub fn column(name: &str, data_type: DataType, nullable: bool) -> Column {
+    Column { name: name.to_owned(), data_type, nullable }
+}
+
 pub fn batch(state: &str, tables: Vec<TableRows>) -> Batch {
     Batch { tables, state: state.to_owned(), schema: None, changes: Vec::new() }
 }
@@ -138,7 +142,7 @@ pub fn users(state: &str, ids: &[i64], name: &str) -> Batch {
 
 /// A column of each type, with a value and a null, and its declaration.
 pub fn every_type() -> (Vec<(&'static str, ArrayRef)>, Vec<Column>) {
-    let column = |name: &str, data_type| Column { name: name.to_owned(), data_type, nullable: true };
+    let column = |name, data_type| column(name, data_type, true);
     let values: Vec<(&str, ArrayRef)> = vec![
         ("text", text(&[Some("naïve 'quoted' \"日本\""), None])),
         ("bigint", Arc::new(Int64Array::from(vec![Some(i64::MAX), None]))),
@@ -153,6 +157,10 @@ pub fn every_type() -> (Vec<(&'static str, ArrayRef)>, Vec<Column>) {
             Arc::new(Decimal128Array::from(vec![Some(1_500_000_001), None]).with_precision_and_scale(38, 9).unwrap()),
         ),
         ("json", text(&[Some(r#"{"a": [1, null]}"#), None])),
+        ("local", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_700_000_000_123_456), None]))),
+        ("date", Arc::new(Date32Array::from(vec![Some(-1), None]))),
+        ("time", Arc::new(Time64MicrosecondArray::from(vec![Some(86_399_999_999), None]))),
+        ("binary", Arc::new(BinaryArray::from(vec![Some(&[0, 255, 39][..]), None]))),
     ];
     let columns = vec![
         column("text", DataType::Text),
@@ -162,6 +170,10 @@ pub fn every_type() -> (Vec<(&'static str, ArrayRef)>, Vec<Column>) {
         column("timestamp", DataType::Timestamp),
         column("decimal", DataType::Decimal(38, 9)),
         column("json", DataType::Json),
+        column("local", DataType::LocalTimestamp),
+        column("date", DataType::Date),
+        column("time", DataType::Time),
+        column("binary", DataType::Binary),
     ];
     (values, columns)
 }

@@ -6,14 +6,10 @@ use arrow_array::{Int32Array, Int64Array};
 use spile_host::{
     Class,
     destination::DataType,
-    load::{Column, Loader, Options, WriteDisposition},
+    load::{Loader, Options, WriteDisposition},
 };
 
-use crate::rows::{Database, batch, bigint, every_type, merge_users, options, plan, table, text, users};
-
-fn column(name: &str, data_type: DataType, nullable: bool) -> Column {
-    Column { name: name.to_owned(), data_type, nullable }
-}
+use crate::rows::{Database, batch, bigint, column, every_type, merge_users, options, plan, table, text, users};
 
 const COLUMNS: &str = "SELECT column_name, data_type, is_nullable FROM duckdb_columns() \
      WHERE schema_name = 'data' AND table_name = 'things' ORDER BY column_index";
@@ -41,6 +37,10 @@ fn every_type_arrives_and_comes_back() {
             "timestamp|TIMESTAMP WITH TIME ZONE|true",
             "decimal|DECIMAL(38,9)|true",
             "json|JSON|true",
+            "local|TIMESTAMP|true",
+            "date|DATE|true",
+            "time|TIME|true",
+            "binary|BLOB|true",
             "_dlt_id|VARCHAR|false",
         ]
     );
@@ -48,10 +48,11 @@ fn every_type_arrives_and_comes_back() {
     let mut again = things();
     again.new_columns.clear();
     database.run(options(), vec![batch("s2", vec![again])]);
-    let row = "a|naïve 'quoted' \"日本\"|9223372036854775807|-0.5|true|2023-11-14T22:13:20.123456Z|1.500000001|{\"a\": [1, null]}";
+    let row = "a|naïve 'quoted' \"日本\"|9223372036854775807|-0.5|true|2023-11-14T22:13:20.123456Z|1.500000001|{\"a\": [1, null]}\
+         |2023-11-14T22:13:20.123456|1969-12-31|23:59:59.999999|00ff27";
     assert_eq!(
         database.rows("SELECT _dlt_id, * EXCLUDE (_dlt_id) FROM data.things ORDER BY _dlt_id"),
-        [row, row, "b|-|-|-|-|-|-|-", "b|-|-|-|-|-|-|-"]
+        [row, row, "b|-|-|-|-|-|-|-|-|-|-|-", "b|-|-|-|-|-|-|-|-|-|-|-"]
     );
     assert_eq!(database.rows("SELECT json->>'$.a[0]' FROM data.things WHERE json IS NOT NULL"), ["1", "1"]);
 }

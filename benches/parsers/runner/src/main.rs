@@ -2,10 +2,14 @@
 //!
 //! Ends with an error where two parsers see different things.
 
+mod build;
+#[path = "../../../shared/library.rs"]
 mod library;
+#[path = "../../../shared/pages.rs"]
 mod pages;
 
-use library::{Build, For, Parsers};
+use build::{Build, For};
+use library::{Library, median};
 use pages::Page;
 use parsers::columns::Digest;
 use parsers::{Job, Work};
@@ -30,7 +34,7 @@ struct Line<'j> {
 fn main() -> Result<()> {
     let jobs = parsers::jobs();
     let lines: Vec<Line<'_>> = jobs.iter().enumerate().flat_map(|(at, job)| lines_of(at, job)).collect();
-    let start = |precise| -> Result<Vec<Box<dyn Parsers>>> {
+    let start = |precise| -> Result<Vec<Box<dyn Library>>> {
         TARGETS.iter().map(|target| Build { target: *target, precise, only: None, beside: None }.start()).collect()
     };
     let (mut plain, mut precise) = (start(false)?, start(true)?);
@@ -58,8 +62,8 @@ fn lines_of(at: usize, job: &Job) -> Vec<Line<'_>> {
 fn measure(
     page: &Page,
     lines: &[Line<'_>],
-    plain: &mut [Box<dyn Parsers>],
-    precise: &mut [Box<dyn Parsers>],
+    plain: &mut [Box<dyn Library>],
+    precise: &mut [Box<dyn Library>],
 ) -> Result<Vec<[Duration; TARGETS.len()]>> {
     let mut times = vec![[const { Vec::new() }; TARGETS.len()]; lines.len()];
     let mut seen = Vec::new();
@@ -73,7 +77,9 @@ fn measure(
                 let time = start.elapsed();
                 if round == 0 {
                     let given = given.ok_or_else(|| Error::msg(format!("{}, {}: failed", page.name, line.name)))?;
-                    seen.push((line, given, library.digest()?));
+                    let mut part = |part| library.digest(part);
+                    let digest = Digest { values: part(0)?, hash: part(1)?, doubles: part(2)? };
+                    seen.push((line, given, digest));
                 } else if round >= WARM_UP {
                     times.push(time);
                 }
@@ -82,11 +88,6 @@ fn measure(
     }
     check(page, &seen)?;
     Ok(times.into_iter().map(|times| times.map(median)).collect())
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 /// That all see the same. Doubles that differ in their last bits are told, not refused.

@@ -39,7 +39,7 @@ bench: setup
 bench-parsers: setup
     cargo run --release --manifest-path benches/parsers/Cargo.toml --package runner
 
-# Fuzz configurations, expressions, responses and headers, each for so many seconds
+# Fuzz configurations, expressions, responses, records and headers, each for so many seconds
 fuzz SECONDS="60":
     scripts/fuzz.sh "{{ SECONDS }}"
 

@@ -38,6 +38,8 @@ pub struct TableBuilder {
     fresh: Vec<(Rank, usize)>,
     /// Finished rows.
     rows: usize,
+    /// Of rows of a child table the root rows that they stem from, by place.
+    roots: Vec<u32>,
     /// How many columns the host has been told of.
     announced: usize,
     /// Whether columns belong to keys that they did not belong to.
@@ -81,6 +83,8 @@ pub struct TableRows {
     pub parent: Option<String>,
     /// The rows; columns without a value in them are absent.
     pub rows: RecordBatch,
+    /// Of rows of a child table the root rows that they stem from, by place in the root table's rows.
+    pub roots: Vec<u32>,
     /// Columns that the table did not have before.
     pub new_columns: Vec<schema::Column>,
     /// Columns whose type is a wider one than before.
@@ -113,6 +117,7 @@ impl TableBuilder {
             index,
             fresh: Vec::new(),
             rows: 0,
+            roots: Vec::new(),
             has_claims: false,
             widened: Vec::new(),
             declared: Vec::new(),
@@ -329,6 +334,11 @@ impl TableBuilder {
         Ok(())
     }
 
+    /// Notes the root row that the finished row stems from, by place.
+    pub fn stems_from(&mut self, root: usize) {
+        self.roots.push(u32::try_from(root).unwrap_or(u32::MAX));
+    }
+
     /// How far it has come.
     pub fn mark(&self) -> Mark {
         Mark { rows: self.rows, columns: self.columns.len() }
@@ -338,6 +348,7 @@ impl TableBuilder {
     pub fn rewind(&mut self, mark: Option<Mark>) -> bool {
         let mark = mark.unwrap_or(Mark { rows: 0, columns: self.announced });
         self.rows = mark.rows;
+        self.roots.truncate(mark.rows);
         self.fresh.clear();
         let has_lost = mark.columns < self.columns.len();
         for column in self.columns.drain(mark.columns.min(self.columns.len())..) {
@@ -375,6 +386,7 @@ impl TableBuilder {
             resource: self.resource.clone(),
             parent: self.parent.clone(),
             rows,
+            roots: std::mem::take(&mut self.roots),
             new_columns,
             widened_columns: self.told(&widened),
         })

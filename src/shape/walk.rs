@@ -6,9 +6,9 @@ use super::contract::frozen;
 use super::layout::{Owner, ROW_ID};
 use super::naming::SEPARATOR;
 use super::schema::DataType;
-use super::table::Put;
+use super::table::{Put, TableBuilder};
 use super::{Added, Shaper, Target, changes, identity};
-use crate::config::model::{ContractMode, OnCollision, WriteDisposition};
+use crate::config::model::{ContractMode, OnCollision};
 use crate::error::{Error, Kind};
 use crate::response::no_record;
 use jiter::{Jiter, JiterError, Peek};
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 const INNER_LIST: &str = "list";
 
 /// What holds a scalar that is a row.
-const VALUE: &str = "value";
+pub const VALUE: &str = "value";
 
 /// How often a variant may have a variant.
 const MOST_VARIANTS: usize = 3;
@@ -236,21 +236,24 @@ impl<'s> Walk<'s> {
             let begin = Begin(self.shaper.marks.len(), self.shaper.changes.mark());
             if may_drop {
                 let Shaper { marks, tables, .. } = &mut *self.shaper;
-                marks.extend(tables.iter().map(super::TableBuilder::mark));
+                marks.extend(tables.iter().map(TableBuilder::mark));
             }
             let mut item = self.row(items, id)?;
             self.fill(input, peek, items, &mut item, INNER_LIST)?;
             let is_kept = self.end(&item, begin)?;
             self.shaper.marks.truncate(begin.0);
             if is_kept {
+                // A table that has the column already keeps it (as in dlt): it is not nullable.
+                let root = self.root_row();
                 let child = self.shaper.tables.get_mut(table).ok_or_else(lost)?;
-                if self.target.write_disposition == WriteDisposition::Merge {
+                if self.target.write_disposition.has_root_ids() || child.find("_dlt_root_id").is_some() {
                     self.bytes += child.put_system("_dlt_root_id", self.root_id.as_str())?;
                 }
                 self.bytes += child.put_system("_dlt_parent_id", row.id.as_str())?;
                 self.bytes += child.put_system("_dlt_list_idx", index)?;
                 self.bytes += child.put_system("_dlt_id", item.id.as_str())?;
                 child.end_row()?;
+                child.stems_from(root);
             }
             index += 1;
             match input.array_step()? {
@@ -258,6 +261,12 @@ impl<'s> Walk<'s> {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// The place of the root row that is being filled, among those of its table.
+    fn root_row(&self) -> usize {
+        let root = self.shaper.index.get(&self.target.table).and_then(|at| self.shaper.tables.get(*at));
+        root.map_or(0, TableBuilder::rows)
     }
 
     /// The object of a child table's rows; none where the contract does not admit the table.

@@ -6,4 +6,5 @@ mod dispositions;
 mod opening;
 mod resuming;
 mod rows;
+mod strategies;
 mod tables;

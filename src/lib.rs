@@ -13,6 +13,7 @@
 pub mod action;
 pub mod auth;
 pub mod config;
+pub mod disposition;
 pub mod engine;
 pub mod error;
 pub mod expression;

@@ -328,11 +328,7 @@ impl<'a> Prepared<'a> {
         let plan = |resource: &sandbox::ResourceDescription| load::ResourcePlan {
             resource: resource.name.clone(),
             table: resource.table.clone(),
-            write_disposition: match resource.write_disposition {
-                sandbox::WriteDisposition::Append => load::WriteDisposition::Append,
-                sandbox::WriteDisposition::Replace => load::WriteDisposition::Replace,
-                sandbox::WriteDisposition::Merge => load::WriteDisposition::Merge,
-            },
+            write_disposition: write_disposition(&resource.write_disposition),
             primary_key: resource.primary_key.clone(),
         };
         Ok(wanted.map(plan).collect())
@@ -447,6 +443,38 @@ fn until(instant: u64) -> Duration {
     Duration::from_millis(instant.saturating_sub(now))
 }
 
+fn write_disposition(of: &sandbox::WriteDisposition) -> load::WriteDisposition {
+    let merge = match of {
+        sandbox::WriteDisposition::Append => return load::WriteDisposition::Append,
+        sandbox::WriteDisposition::Replace => return load::WriteDisposition::Replace,
+        sandbox::WriteDisposition::Merge(merge) => merge,
+    };
+    load::WriteDisposition::Merge(load::Merge {
+        strategy: match &merge.strategy {
+            sandbox::MergeStrategy::DeleteInsert(merge_key) => {
+                load::Strategy::DeleteInsert { merge_key: merge_key.clone() }
+            }
+            sandbox::MergeStrategy::Upsert => load::Strategy::Upsert,
+            sandbox::MergeStrategy::InsertOnly => load::Strategy::InsertOnly,
+            sandbox::MergeStrategy::Scd2(scd2) => load::Strategy::Scd2(load::Scd2 {
+                valid_from: scd2.valid_from.clone(),
+                valid_to: scd2.valid_to.clone(),
+                row_version: scd2.row_version.clone(),
+                merge_key: scd2.merge_key.clone(),
+                active: scd2.active,
+                boundary: scd2.boundary,
+            }),
+        },
+        duplicates: match &merge.duplicates {
+            sandbox::Duplicates::KeepLast => load::Duplicates::KeepLast,
+            sandbox::Duplicates::KeepSmallest(column) => load::Duplicates::KeepSmallest(column.clone()),
+            sandbox::Duplicates::KeepLargest(column) => load::Duplicates::KeepLargest(column.clone()),
+            sandbox::Duplicates::KeepAll => load::Duplicates::KeepAll,
+        },
+        hard_delete: merge.hard_delete.clone(),
+    })
+}
+
 fn load_batch(batch: sandbox::Batch) -> load::Batch {
     let column = |column: sandbox::Column| load::Column {
         name: column.name,
@@ -470,6 +498,7 @@ fn load_batch(batch: sandbox::Batch) -> load::Batch {
         resource: table.resource,
         parent: table.parent,
         rows: table.rows,
+        roots: table.roots,
         new_columns: table.new_columns.into_iter().map(column).collect(),
         widened_columns: table.widened_columns.into_iter().map(column).collect(),
     });

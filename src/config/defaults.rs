@@ -45,10 +45,6 @@ pub fn merge(defaults: Option<&Value>, item: Value) -> Value {
             hints.retain(|_, value| !value.is_null());
         }
     }
-    if let Some(Value::Object(form)) = resource.get("write_disposition").cloned() {
-        let parts = [("write_disposition", form.get("disposition")), ("merge_strategy", form.get("strategy"))];
-        resource.extend(parts.into_iter().filter_map(|(key, part)| Some((key.to_owned(), part?.clone()))));
-    }
     resource.insert("endpoint".to_owned(), Value::Object(endpoint));
     Value::Object(resource)
 }
@@ -134,11 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_no_default_and_a_disposition_is_a_word() {
+    fn a_path_is_no_default() {
         let defaults = json!({"endpoint": {"path": "p"}});
-        let item = json!({"name": "n", "write_disposition": {"disposition": "merge", "strategy": "delete-insert"}});
-        let expected = json!({"name": "n", "write_disposition": "merge", "endpoint": {"path": "n"}, "merge_strategy": "delete-insert"});
-        assert_eq!(merge(Some(&defaults), item), expected);
+        let expected = json!({"name": "n", "endpoint": {"path": "n"}});
+        assert_eq!(merge(Some(&defaults), json!({"name": "n"})), expected);
     }
 
     #[test]

@@ -1,77 +1,11 @@
 //! What a resource says of its table and columns (reference, sections 1.2, 10.5 and 11).
 #![allow(dead_code, reason = "of most types only the schema is used: `later` says what becomes of their values")]
 
-use super::model::OneOrMany;
+use super::model::{OneOrMany, WriteDispositionItem};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
-
-/// How rows meet the rows that are there: a word, or an object.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub enum WriteDispositionItem {
-    /// The word.
-    Word(Disposition),
-    /// The word, with how it is carried out.
-    Object(Box<DispositionObject>),
-}
-
-/// How rows of a resource meet the rows that a destination has.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Disposition {
-    /// Add the rows.
-    Append,
-    /// Put the rows in the place of all that was there.
-    Replace,
-    /// Put each row in the place of the row with the same primary key.
-    Merge,
-    /// Load nothing.
-    Skip,
-}
-
-/// A disposition, with how it is carried out.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DispositionObject {
-    /// The word.
-    pub disposition: Disposition,
-    /// How rows are merged.
-    pub strategy: Option<Strategy>,
-    /// Whether the rows of a run hold each key once.
-    pub deduplicated: Option<bool>,
-    /// Whether rows that did not change are left as they are.
-    pub skip_unchanged_rows: Option<bool>,
-    /// The column that tells versions of a row apart.
-    pub row_version_column_name: Option<String>,
-    /// The names of the two columns that say from when to when a row was valid.
-    pub validity_column_names: Option<Vec<String>>,
-    /// What stands as the end of a row that is valid.
-    pub active_record_timestamp: Option<String>,
-    /// From when the rows of a run are valid.
-    pub boundary_timestamp: Option<String>,
-    /// A condition in SQL on the rows of a run.
-    pub source_filter: Option<String>,
-    /// A condition in SQL on the rows that are there.
-    pub destination_scope: Option<String>,
-}
-
-/// How rows are merged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// Delete what is replaced, then insert.
-    DeleteInsert,
-    /// Update what is there, insert the rest.
-    Upsert,
-    /// Insert what is not there.
-    InsertOnly,
-    /// As upsert, and delete what is no longer there.
-    Cdc,
-    /// Keep the versions of each row.
-    Scd2,
-}
 
 /// Hints of columns: by name, or as a list.
 #[derive(JsonSchema)]
@@ -102,8 +36,7 @@ pub struct ColumnHints {
     /// Whether it belongs to the primary key.
     pub primary_key: Option<bool>,
     /// Whether it belongs to the merge key.
-    #[schemars(with = "Option<bool>")]
-    pub merge_key: Option<IgnoredAny>,
+    pub merge_key: Option<bool>,
     /// Whether each value occurs once.
     #[schemars(with = "Option<bool>")]
     pub unique: Option<IgnoredAny>,
@@ -116,12 +49,10 @@ pub struct ColumnHints {
     /// Whether rows that are near in it are stored together.
     #[schemars(with = "Option<bool>")]
     pub cluster: Option<IgnoredAny>,
-    /// Whether it says that a row is to be deleted.
-    #[schemars(with = "Option<bool>")]
-    pub hard_delete: Option<IgnoredAny>,
+    /// Whether it says that a row is to be deleted: by true, or in a column of another type by any value.
+    pub hard_delete: Option<bool>,
     /// Which of the rows with one key stays: the first in this order.
-    #[schemars(with = "Option<Order>")]
-    pub dedup_sort: Option<IgnoredAny>,
+    pub dedup_sort: Option<Order>,
     /// What it is.
     #[schemars(with = "Option<String>")]
     pub description: Option<IgnoredAny>,

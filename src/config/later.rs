@@ -1,6 +1,7 @@
 //! What the dialect has and this version does not carry out. Nothing is ignored silently: what a person would miss is refused,
 //! and what changes nothing here is warned of.
 
+use super::disposition;
 use super::spelling::escape;
 use crate::error::Error;
 use serde_json::Value;
@@ -17,7 +18,6 @@ use Fate::{Idle, Refused};
 /// Keys of a resource, with `*` for any step. A null, false or empty value asks for nothing. Where words stand in the second
 /// place, the others are carried out.
 const LATER: &[(&str, &[&str], Fate)] = &[
-    ("merge_key", &[], Refused("")),
     ("nested_hints", &[], Refused("")),
     ("references", &[], Idle("no references between tables are written")),
     ("table_format", &["iceberg", "delta", "hive"], Refused("the tables are those of the database")),
@@ -30,22 +30,24 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ),
     ("write_disposition", &["skip"], Refused("write `selected: false`, or leave the resource out")),
     ("write_disposition/disposition", &["skip"], Refused("write `selected: false`, or leave the resource out")),
-    ("write_disposition/strategy", &["insert-only", "cdc", "scd2"], Refused(DELETE_INSERT)),
-    ("write_disposition/deduplicated", &[], Idle("each key is looked for in the rows of a run")),
-    ("write_disposition/skip_unchanged_rows", &[], Refused(DELETE_INSERT)),
-    ("write_disposition/row_version_column_name", &[], Refused(DELETE_INSERT)),
-    ("write_disposition/validity_column_names", &[], Refused(DELETE_INSERT)),
-    ("write_disposition/active_record_timestamp", &[], Refused(DELETE_INSERT)),
-    ("write_disposition/boundary_timestamp", &[], Refused(DELETE_INSERT)),
-    ("write_disposition/source_filter", &[], Refused(DELETE_INSERT)),
-    ("write_disposition/destination_scope", &[], Refused(DELETE_INSERT)),
-    ("columns/*/merge_key", &[], Refused("")),
+    ("write_disposition/strategy", &["cdc"], Refused(CDC)),
+    ("write_disposition/skip_unchanged_rows", &[], Refused("leave it out: every row that is delivered is written")),
+    (
+        "write_disposition/source_filter",
+        &[],
+        Refused("write a `filter` into `processing_steps`, which leaves records out"),
+    ),
+    (
+        "write_disposition/destination_scope",
+        &[],
+        Refused(
+            "write a `merge_key`: rows that are there are replaced where the run delivers rows with the same values in it",
+        ),
+    ),
     ("columns/*/unique", &[], Refused("")),
     ("columns/*/sort", &[], Refused("")),
     ("columns/*/partition", &[], Refused("")),
     ("columns/*/cluster", &[], Refused("")),
-    ("columns/*/hard_delete", &[], Refused("")),
-    ("columns/*/dedup_sort", &[], Refused("")),
     (
         "endpoint/incremental/allow_external_schedulers",
         &[],
@@ -53,7 +55,8 @@ const LATER: &[(&str, &[&str], Fate)] = &[
     ),
 ];
 
-const DELETE_INSERT: &str = "what is carried out are `strategy: delete-insert` and `upsert`, without further keys";
+const CDC: &str = "what the source marks is deleted with `upsert` and `hard_delete: true` on a column; what it no longer delivers, with \
+                   `disposition: replace`";
 
 /// What is refused, and what is warned of, in a document that fits the schema.
 pub fn find(document: &Value) -> (Vec<Error>, Vec<Error>) {
@@ -81,6 +84,7 @@ pub fn find(document: &Value) -> (Vec<Error>, Vec<Error>) {
             }
         }
     }
+    idle.extend(disposition::idle(document));
     let place = "/resource_defaults/endpoint/path";
     if document.pointer(place).is_some_and(|path| !path.is_null()) {
         idle.push(

@@ -6,6 +6,7 @@
 
 mod check;
 mod defaults;
+mod disposition;
 mod hints;
 mod incremental;
 mod later;
@@ -18,6 +19,7 @@ mod spelling;
 mod texts;
 mod traffic;
 mod validate;
+pub(crate) use spelling::escape;
 pub use validate::{nearest, validate, validate_at};
 
 use crate::error::{Error, Kind, Result};

@@ -4,6 +4,7 @@
 //! a person sees come from `validate`, with a place for each, and never from serde. Keys whose values nothing reads stand here
 //! for the schema's sake: `later` says what becomes of them.
 
+pub use super::disposition::*;
 pub use super::hints::*;
 pub use super::incremental::*;
 pub use super::paginator::*;
@@ -93,15 +94,11 @@ pub struct Resource {
     /// How rows meet the rows that are there.
     #[serde(default)]
     #[schemars(with = "Option<WriteDispositionItem>")]
-    pub write_disposition: WriteDisposition,
-    /// How rows are merged, from the object of `write_disposition`.
-    #[schemars(skip)]
-    pub merge_strategy: Option<Strategy>,
+    pub write_disposition: WriteDispositionItem,
     /// The field or fields that identify a record.
     pub primary_key: Option<OneOrMany>,
     /// The field or fields by which rows are replaced together.
-    #[schemars(with = "Option<OneOrMany>")]
-    pub merge_key: Option<IgnoredAny>,
+    pub merge_key: Option<OneOrMany>,
     /// What is known of columns beforehand: hints by name, or a list of hints with a `name` each.
     #[serde(default)]
     #[schemars(with = "Option<ColumnsItem>")]
@@ -309,19 +306,6 @@ impl OneOrMany {
             Self::Many(many) => many,
         }
     }
-}
-
-/// How rows of a resource meet the rows that a destination has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WriteDisposition {
-    /// Add the rows.
-    #[default]
-    Append,
-    /// Put the rows in the place of all that was there.
-    Replace,
-    /// Put each row in the place of the row with the same primary key.
-    Merge,
 }
 
 pub(super) fn yes() -> bool {

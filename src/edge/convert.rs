@@ -1,7 +1,7 @@
 //! From the engine's types to those of the contract.
 
 use super::bindings::exports::spile::connector::source as wit;
-use crate::config::model::WriteDisposition;
+use crate::disposition::{Duplicates, Merge, Strategy, WriteDisposition};
 use crate::engine::{Counts, Step};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Description, ResourceDescription};
@@ -51,13 +51,38 @@ fn resource(resource: ResourceDescription) -> wit::ResourceDescription {
         write_disposition: match resource.write_disposition {
             WriteDisposition::Append => wit::WriteDisposition::Append,
             WriteDisposition::Replace => wit::WriteDisposition::Replace,
-            WriteDisposition::Merge => wit::WriteDisposition::Merge,
+            WriteDisposition::Merge(of) => wit::WriteDisposition::Merge(merge(of)),
         },
         method: resource.method,
         url: resource.url,
         selected: resource.selected,
         unbound: resource.unbound,
         cursor: resource.cursor,
+    }
+}
+
+fn merge(merge: Merge) -> wit::Merge {
+    wit::Merge {
+        strategy: match merge.strategy {
+            Strategy::DeleteInsert { merge_key } => wit::MergeStrategy::DeleteInsert(merge_key),
+            Strategy::Upsert => wit::MergeStrategy::Upsert,
+            Strategy::InsertOnly => wit::MergeStrategy::InsertOnly,
+            Strategy::Scd2(scd2) => wit::MergeStrategy::Scd2(wit::Scd2 {
+                valid_from: scd2.valid_from,
+                valid_to: scd2.valid_to,
+                row_version: scd2.row_version,
+                merge_key: scd2.merge_key,
+                active: scd2.active,
+                boundary: scd2.boundary,
+            }),
+        },
+        duplicates: match merge.duplicates {
+            Duplicates::KeepLast => wit::Duplicates::KeepLast,
+            Duplicates::KeepSmallest(column) => wit::Duplicates::KeepSmallest(column),
+            Duplicates::KeepLargest(column) => wit::Duplicates::KeepLargest(column),
+            Duplicates::KeepAll => wit::Duplicates::KeepAll,
+        },
+        hard_delete: merge.hard_delete,
     }
 }
 
@@ -100,6 +125,7 @@ fn table_rows(table: TableRows, encoding: wit::Encoding) -> Result<wit::TableRow
         table: table.table,
         resource: table.resource,
         parent: table.parent,
+        roots: table.roots,
         new_columns: table.new_columns.into_iter().map(column).collect(),
         widened_columns: table.widened_columns.into_iter().map(column).collect(),
     })

@@ -4,7 +4,8 @@
 //! the requests do not depend on the order of responses, and records may come in any order. The cursors as they have become
 //! count from the next run on.
 
-use crate::config::model::{TooManyParents, WriteDisposition};
+use crate::config::model::TooManyParents;
+use crate::disposition::WriteDisposition;
 use crate::error::{Error, Kind, Result};
 use crate::incremental::{Asked, Incremental, Range};
 use crate::plan::{Context, Plan, Resource};

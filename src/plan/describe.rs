@@ -2,7 +2,7 @@
 
 use super::template::{self, Part};
 use super::{Plan, Resource};
-use crate::config::model::WriteDisposition;
+use crate::disposition::WriteDisposition;
 use crate::error::Error;
 use crate::request::origin;
 use crate::shape::naming;
@@ -70,7 +70,7 @@ impl Plan {
             table: resource.target.table.clone(),
             parent: resource.parent.and_then(name_of),
             primary_key: resource.primary_key.iter().map(|key| naming::path(key)).collect(),
-            write_disposition: resource.target.write_disposition,
+            write_disposition: resource.target.write_disposition.clone(),
             method: if resource.seeds.is_some() { String::new() } else { resource.method.as_str().to_owned() },
             url: template::shown(&resource.url),
             selected: resource.selected,

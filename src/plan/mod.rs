@@ -248,7 +248,7 @@ impl Resource {
         let (timeouts, _) = nearest("timeouts", &endpoint.timeouts, &client.timeouts, &pointer);
         Self {
             name: config.name.clone(),
-            target: Target::new(&config, &pointer),
+            target: Target::new(&config, &pointer)?,
             primary_key: config.key(),
             selected: config.selected,
             parent: None,

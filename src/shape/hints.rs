@@ -2,9 +2,9 @@
 
 use super::schema::DataType;
 use super::{Contract, Target, naming};
-use crate::config::model::{ColumnHints, ColumnType, Resource, Strategy};
-use serde::Deserialize;
-use serde_json::Value;
+use crate::config::model::{ColumnHints, ColumnType, Resource};
+use crate::disposition::{Merge, Strategy, WriteDisposition};
+use crate::error::Result;
 
 /// The digits of a decimal that gives none, and how many of them stand behind the point (reference, section 10.1).
 const DECIMAL: (u8, u8) = (38, 9);
@@ -25,51 +25,45 @@ pub struct Hint {
 
 impl Target {
     /// How the records of a resource become rows. `pointer` is its place in the configuration.
-    pub fn new(resource: &Resource, pointer: &str) -> Self {
+    ///
+    /// # Errors
+    /// As [`WriteDisposition::new`].
+    pub fn new(resource: &Resource, pointer: &str) -> Result<Self> {
         let table = resource.table_name.as_deref().unwrap_or(&resource.name);
-        Self {
+        let write_disposition = WriteDisposition::new(resource, pointer)?;
+        Ok(Self {
             resource: resource.name.clone(),
             pointer: pointer.to_owned(),
             table: naming::identifier(table),
             max_nesting: resource.max_table_nesting.unwrap_or(NESTING),
-            write_disposition: resource.write_disposition,
-            // Such rows keep their ids (reference, section 9.4).
-            row_key: if resource.merge_strategy == Some(Strategy::Upsert) { resource.key() } else { Vec::new() },
-            hints: resource.hints(),
+            row_id: write_disposition.row_id(resource),
+            hints: resource.hints().chain(write_disposition.hints()).collect(),
+            write_disposition,
             contract: Contract::new(resource.schema_contract.as_ref()),
             on_collision: resource.on_collision,
             widen: resource.widen,
-        }
+        })
     }
 }
 
 impl Resource {
     /// What is known of its columns.
+    fn hints(&self) -> impl Iterator<Item = Hint> {
+        self.column_hints().map(|(name, hints)| Hint {
+            column: naming::path(name),
+            data_type: hints.data_type.map(|kind| data_type(kind, &hints)),
+            nullable: hints.nullable.unwrap_or(true),
+        })
+    }
+}
+
+impl WriteDisposition {
+    /// The columns that it adds. Whoever writes the rows fills them.
     fn hints(&self) -> Vec<Hint> {
-        self.column_hints()
-            .map(|(name, hints)| Hint {
-                column: naming::path(name),
-                data_type: hints.data_type.map(|kind| data_type(kind, &hints)),
-                nullable: hints.nullable.unwrap_or(true),
-            })
-            .collect()
-    }
-
-    /// The fields that identify a record: those of `primary_key`, and the columns of which a hint says so.
-    pub fn key(&self) -> Vec<String> {
-        let mut key = self.primary_key.as_ref().map_or_else(Vec::new, |key| key.as_slice().to_vec());
-        for (name, hints) in self.column_hints() {
-            let is_new = !key.iter().any(|field| naming::path(field) == naming::path(name));
-            if hints.primary_key == Some(true) && is_new {
-                key.push(name.to_owned());
-            }
-        }
-        key
-    }
-
-    fn column_hints(&self) -> impl Iterator<Item = (&str, ColumnHints)> {
-        let read = |value: &Value| ColumnHints::deserialize(value).unwrap_or_default();
-        self.columns.iter().map(move |(name, value)| (name.as_str(), read(value)))
+        let Self::Merge(Merge { strategy: Strategy::Scd2(scd2), .. }) = self else { return Vec::new() };
+        let column =
+            |name: &String| Hint { column: name.clone(), data_type: Some(DataType::Timestamp), nullable: true };
+        [&scd2.valid_from, &scd2.valid_to].map(column).into()
     }
 }
 

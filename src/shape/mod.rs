@@ -32,7 +32,8 @@ mod walk;
 
 pub(crate) mod timestamp;
 
-use crate::config::model::{OnCollision, WriteDisposition};
+use crate::config::model::OnCollision;
+use crate::disposition::{RowId, WriteDisposition};
 use crate::error::{Error, Kind, Result};
 use crate::response::parsed;
 use changes::Changes;
@@ -56,10 +57,10 @@ pub struct Target {
     pub table: String,
     /// How deep records are unfolded.
     pub max_nesting: u32,
-    /// Rows of child tables carry `_dlt_root_id` where the root rows are merged.
+    /// How the rows meet those that are there.
     pub write_disposition: WriteDisposition,
-    /// The fields whose hash is the id of a root row; none where ids are random.
-    pub row_key: Vec<String>,
+    /// What the id of a root row is.
+    pub row_id: RowId,
     /// What is known of the root table's columns.
     pub hints: Vec<Hint>,
     /// What becomes of what is new.
@@ -131,9 +132,10 @@ impl Shaper {
 
     fn shape(&mut self, target: &Target, record: &str, random: &[u8]) -> Result<Added> {
         let root = self.root(target)?;
-        let id = match target.row_key.as_slice() {
-            [] => identity::root(random),
-            key => identity::of_key(&parsed(record)?, key),
+        let id = match &target.row_id {
+            RowId::Random => identity::root(random),
+            RowId::Key(key) => identity::of_key(&parsed(record)?, key),
+            RowId::Record => identity::of_row(parsed(record)?),
         };
         self.marks.clear();
         self.marks.extend(self.tables.iter().map(TableBuilder::mark));

@@ -25,6 +25,20 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// A number as dlt writes it in JSON, of which it makes ids: `1.50` is `1.5`, `1e20` is `1e+20`, `1e-7` stays.
+pub fn json(text: &str) -> Cow<'_, str> {
+    let Some(value) = double(text).filter(|_| !is_whole(text)) else { return Cow::Borrowed(text) };
+    // Here its writer and Rust's part ways.
+    if (1e-5..1e-4).contains(&value.abs()) {
+        return Cow::Owned(value.to_string());
+    }
+    let written = format!("{value:?}");
+    Cow::Owned(match written.split_once('e') {
+        Some((mantissa, exponent)) if !exponent.starts_with('-') => format!("{mantissa}e+{exponent}"),
+        _ => written,
+    })
+}
+
 /// A number in a text, where `_` may stand between two digits: `1_000`.
 pub fn without_separators(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();

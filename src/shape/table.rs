@@ -40,6 +40,8 @@ pub struct TableBuilder {
     system: [Option<usize>; 5],
     /// Finished rows.
     rows: usize,
+    /// Of rows of a child table the root rows that they stem from, by place.
+    roots: Vec<u32>,
     /// How many columns the host has been told of.
     announced: usize,
     /// Whether columns belong to keys that they did not belong to.
@@ -83,6 +85,8 @@ pub struct TableRows {
     pub parent: Option<String>,
     /// The rows; columns without a value in them are absent.
     pub rows: RecordBatch,
+    /// Of rows of a child table the root rows that they stem from, by place in the root table's rows.
+    pub roots: Vec<u32>,
     /// Columns that the table did not have before.
     pub new_columns: Vec<schema::Column>,
     /// Columns whose type is a wider one than before.
@@ -116,6 +120,7 @@ impl TableBuilder {
             fresh: Vec::new(),
             system: [None; 5],
             rows: 0,
+            roots: Vec::new(),
             has_claims: false,
             widened: Vec::new(),
             declared: Vec::new(),
@@ -294,6 +299,12 @@ impl TableBuilder {
         Ok(size_of::<i64>())
     }
 
+    /// Whether its rows say which root rows they stem from.
+    pub fn has_root_ids(&self) -> bool {
+        self.system.get(System::RootId as usize).is_some_and(Option::is_some)
+            || self.find(System::RootId.name()).is_some()
+    }
+
     /// The number of one of our own columns.
     fn system(&mut self, system: System, data_type: DataType) -> Result<usize> {
         if let Some(Some(at)) = self.system.get(system as usize) {
@@ -340,6 +351,11 @@ impl TableBuilder {
         Ok(())
     }
 
+    /// Notes the root row that the finished row stems from, by place.
+    pub fn stems_from(&mut self, root: usize) {
+        self.roots.push(u32::try_from(root).unwrap_or(u32::MAX));
+    }
+
     /// How far it has come.
     pub fn mark(&self) -> Mark {
         Mark { rows: self.rows, columns: self.columns.len() }
@@ -349,6 +365,7 @@ impl TableBuilder {
     pub fn rewind(&mut self, mark: Option<Mark>) -> bool {
         let mark = mark.unwrap_or(Mark { rows: 0, columns: self.announced });
         self.rows = mark.rows;
+        self.roots.truncate(mark.rows);
         self.fresh.clear();
         let has_lost = mark.columns < self.columns.len();
         if has_lost {
@@ -389,6 +406,7 @@ impl TableBuilder {
             resource: self.resource.clone(),
             parent: self.parent.clone(),
             rows,
+            roots: std::mem::take(&mut self.roots),
             new_columns,
             widened_columns: self.told(&widened),
         })

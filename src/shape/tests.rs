@@ -1,6 +1,7 @@
 use super::schema::DataType;
 use super::*;
 use crate::config::model::{ContractMode, SchemaContract};
+use crate::disposition::{Duplicates, Merge, Strategy};
 use serde_json::{Value, json};
 
 pub(super) fn orders() -> Target {
@@ -9,8 +10,12 @@ pub(super) fn orders() -> Target {
         pointer: "/resources/0".to_owned(),
         table: "rec".to_owned(),
         max_nesting: 1000,
-        write_disposition: WriteDisposition::Merge,
-        row_key: Vec::new(),
+        write_disposition: WriteDisposition::Merge(Merge {
+            strategy: Strategy::DeleteInsert { merge_key: Vec::new() },
+            duplicates: Duplicates::KeepLast,
+            hard_delete: None,
+        }),
+        row_id: RowId::Random,
         hints: Vec::new(),
         contract: Contract::default(),
         on_collision: OnCollision::Error,
@@ -150,6 +155,32 @@ fn rows_are_tied_together() {
         tables.iter().flat_map(|table| &table.new_columns).map(|column| column.name.as_str()).collect();
     assert_eq!(new, ["id__v_text"]);
     assert!(schema.is_some());
+}
+
+/// Whatever their ids are, and what a contract leaves out.
+#[test]
+fn child_rows_name_the_root_rows_that_they_stem_from() {
+    let contract = SchemaContract::Word(ContractMode::DiscardRow);
+    let known = {
+        let mut shaper = shaper();
+        add(&mut shaper, &orders(), &json!({"id": 1, "kids": [{"n": 1, "toys": ["a"]}]})).unwrap();
+        Schema::parse(&shaper.take().unwrap().schema.unwrap()).unwrap()
+    };
+    let target = Target { contract: Contract::new(Some(&contract)), ..orders() };
+    let mut shaper = Shaper::new("2".to_owned(), known);
+    for record in [
+        json!({"id": 1}),
+        json!({"id": 2, "kids": [{"n": 1, "toys": ["a", "b"]}, {"n": 2, "new": 1, "toys": ["c"]}]}),
+        json!({"id": 3, "kids": [{"n": 1}], "new": 1}),
+        json!({"id": 4, "kids": [{"n": 1}, {"toys": ["d"], "n": 2}]}),
+    ] {
+        add(&mut shaper, &target, &record).unwrap();
+    }
+    let Batch { tables, .. } = shaper.take().unwrap();
+    let roots: Vec<_> = tables.iter().map(|table| (table.table.as_str(), table.roots.as_slice())).collect();
+    assert_eq!(roots, [("rec", &[][..]), ("rec__kids", &[1, 2, 2]), ("rec__kids__toys", &[1, 1, 2])]);
+    add(&mut shaper, &target, &json!({"id": 5, "kids": [{"n": 1}]})).unwrap();
+    assert_eq!(shaper.take().unwrap().tables[1].roots, [0]);
 }
 
 fn hinted(column: &str, data_type: Option<schema::DataType>, nullable: bool) -> Hint {
@@ -299,7 +330,7 @@ fn a_row_brings_its_id_wherever_it_stands() {
 #[test]
 fn rows_that_are_known_by_their_key_have_its_hash_as_id() {
     // Reference, section 9.4.
-    let target = Target { row_key: vec!["id".to_owned()], ..orders() };
+    let target = Target { row_id: RowId::Key(vec!["id".to_owned()]), ..orders() };
     let mut shaper = shaper();
     add(&mut shaper, &target, &json!({"x": 5, "id": 1, "kids": [{}]})).unwrap();
     let Batch { tables, .. } = shaper.take().unwrap();

@@ -6,9 +6,9 @@ use super::contract::frozen;
 use super::layout::{Owner, ROW_ID};
 use super::naming::SEPARATOR;
 use super::schema::DataType;
-use super::table::{Put, System};
+use super::table::{Put, System, TableBuilder};
 use super::{Added, Shaper, Target, changes, identity};
-use crate::config::model::{ContractMode, OnCollision, WriteDisposition};
+use crate::config::model::{ContractMode, OnCollision};
 use crate::error::{Error, Kind};
 use crate::response::no_record;
 use jiter::{Jiter, JiterError, Peek};
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 const INNER_LIST: &str = "list";
 
 /// What holds a scalar that is a row.
-const VALUE: &str = "value";
+pub const VALUE: &str = "value";
 
 /// How often a variant may have a variant.
 const MOST_VARIANTS: usize = 3;
@@ -63,6 +63,7 @@ pub struct Walk<'s> {
     shaper: &'s mut Shaper,
     target: &'s Target,
     text: &'s str,
+    root_table: usize,
     root_id: String,
     bytes: usize,
 }
@@ -89,7 +90,7 @@ struct Begin(usize, usize);
 impl<'s> Walk<'s> {
     /// Begins with a record.
     pub fn new(shaper: &'s mut Shaper, target: &'s Target, record: &'s str) -> Self {
-        Self { shaper, target, text: record, root_id: String::new(), bytes: 0 }
+        Self { shaper, target, text: record, root_table: 0, root_id: String::new(), bytes: 0 }
     }
 
     /// The rows of the record. `root` is the object of root rows; the marks are those of all tables before it.
@@ -97,6 +98,7 @@ impl<'s> Walk<'s> {
         let mut input = Jiter::with_tape(self.text.as_bytes(), std::mem::take(&mut self.shaper.tape));
         let peek = input.peek()?;
         let mut row = Row { is_root: true, ..self.row(root, id.to_owned())? };
+        self.root_table = row.table;
         self.fill(&mut input, peek, root, &mut row, VALUE)?;
         input.finish()?;
         self.shaper.tape = input.into_tape();
@@ -237,21 +239,24 @@ impl<'s> Walk<'s> {
             let begin = Begin(self.shaper.marks.len(), self.shaper.changes.mark());
             if may_drop {
                 let Shaper { marks, tables, .. } = &mut *self.shaper;
-                marks.extend(tables.iter().map(super::TableBuilder::mark));
+                marks.extend(tables.iter().map(TableBuilder::mark));
             }
             let mut item = self.row(items, id)?;
             self.fill(input, peek, items, &mut item, INNER_LIST)?;
             let is_kept = self.end(&item, begin)?;
             self.shaper.marks.truncate(begin.0);
             if is_kept {
+                // A table that has the column already keeps it (as in dlt): it is not nullable.
+                let root = self.root_row();
                 let child = self.shaper.tables.get_mut(table).ok_or_else(lost)?;
-                if self.target.write_disposition == WriteDisposition::Merge {
+                if self.target.write_disposition.has_root_ids() || child.has_root_ids() {
                     self.bytes += child.put_system(System::RootId, &self.root_id)?;
                 }
                 self.bytes += child.put_system(System::ParentId, &row.id)?;
                 self.bytes += child.put_index(index)?;
                 self.bytes += child.put_system(System::Id, &item.id)?;
                 child.end_row()?;
+                child.stems_from(root);
             }
             index += 1;
             match input.array_step()? {
@@ -259,6 +264,11 @@ impl<'s> Walk<'s> {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// The place of the root row that is being filled, among those of its table.
+    fn root_row(&self) -> usize {
+        self.shaper.tables.get(self.root_table).map_or(0, TableBuilder::rows)
     }
 
     /// The object of a child table's rows; none where the contract does not admit the table.

@@ -120,6 +120,11 @@ impl Case {
         cases
     }
 
+    /// Whether rows are kept as versions of their records.
+    pub fn has_versions(&self) -> bool {
+        self.source.to_string().contains("scd2")
+    }
+
     fn read(path: &Path) -> Self {
         let document = Document::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file: File =

@@ -41,7 +41,7 @@ pub fn spile(case: &Case, window: u32) -> Vec<Outcome> {
         }
         let output = command.output().expect("the program starts");
         match output.status.success() {
-            true => Tables::read(&Target::DuckDb { path: folder.join("spile.duckdb") }, &case.ids),
+            true => Tables::read(&Target::DuckDb { path: folder.join("spile.duckdb") }, &case.ids, case.has_versions()),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
     })
@@ -91,7 +91,9 @@ impl Dlt {
                 )
             });
             match answer["error"].as_str() {
-                None => Tables::read(&Target::DuckDb { path: folder.join("dlt.duckdb") }, &case.ids),
+                None => {
+                    Tables::read(&Target::DuckDb { path: folder.join("dlt.duckdb") }, &case.ids, case.has_versions())
+                }
                 Some(error) => Err(error.to_owned()),
             }
         })

@@ -28,9 +28,9 @@ pub struct Row {
 type Cells = BTreeMap<String, String>;
 
 impl Tables {
-    /// All tables of the dataset `data`. The rows with one of these ids and all under them are to have their ids literally.
-    /// Says what is wrong where the ids of the rows are not sound.
-    pub fn read(target: &Target, ids: &BTreeSet<String>) -> Result<Self, String> {
+    /// All tables of the dataset `data`. The rows with one of these ids and all under them are to have their ids literally. Where
+    /// root rows are versions, several may have one id. Says what is wrong where the ids of the rows are not sound.
+    pub fn read(target: &Target, ids: &BTreeSet<String>, has_versions: bool) -> Result<Self, String> {
         let of_dataset = "SELECT table_name, column_name, data_type, is_nullable::VARCHAR AS is_nullable FROM duckdb_columns() \
              WHERE schema_name = 'data' AND NOT starts_with(table_name, '_dlt') AND NOT starts_with(table_name, '_spile') \
              ORDER BY length(table_name), table_name, column_index";
@@ -51,15 +51,23 @@ impl Tables {
             // A key may have `__` in it, so that a row of `a__b__c` is one of `a__b` or of `a`.
             let parents: Vec<_> =
                 known.iter().filter(|(name, _)| is_below(&table, name)).map(|(_, rows)| rows).collect();
+            let mut stored = rows(&stored);
+            number_the_loads(&mut stored);
+            let is_root = columns.iter().all(|cells| cells["column_name"] != "_dlt_parent_id");
+            let mut rows = Vec::new();
+            for cells in stored {
+                rows.push(row(&table, cells, &parents, ids)?);
+            }
+            rows.sort_by(|(_, a), (_, b)| a.cmp(b));
             let mut by_id = HashMap::new();
-            for cells in rows(&stored) {
-                let (id, row) = row(&table, cells, &parents, ids)?;
-                if by_id.insert(id, row).is_some() {
+            for (id, row) in &rows {
+                if by_id.contains_key(id) && !(has_versions && is_root) {
                     return Err(format!("{table}: a _dlt_id occurs twice"));
                 }
+                // Children belong to all versions with the id: to the first one, for the comparison.
+                by_id.entry(id.clone()).or_insert_with(|| row.clone());
             }
-            let mut rows: Vec<_> = by_id.values().cloned().collect();
-            rows.sort();
+            let rows = rows.into_iter().map(|(_, row)| row).collect();
             known.push((table.clone(), by_id));
             tables.insert(table, Table { columns: columns.iter().map(column).collect(), rows });
         }
@@ -92,6 +100,20 @@ pub fn said(rows: &BTreeMap<String, Vec<Map<String, Value>>>) -> BTreeMap<String
         rows
     };
     rows.iter().map(|(name, rows)| (name.clone(), sorted(rows))).collect()
+}
+
+/// The instants at which versions begin and end are those of their loads: here each becomes its number among them, from 1.
+fn number_the_loads(rows: &mut [Cells]) {
+    const VALIDITY: [&str; 2] = ["_dlt_valid_from", "_dlt_valid_to"];
+    let instants: BTreeSet<String> =
+        rows.iter().flat_map(|cells| VALIDITY.iter().filter_map(|name| cells.get(*name))).cloned().collect();
+    for cells in rows {
+        for name in VALIDITY {
+            if let Some(instant) = cells.get_mut(name) {
+                *instant = (1 + instants.iter().position(|other| other == instant).unwrap()).to_string();
+            }
+        }
+    }
 }
 
 fn column(cells: &Cells) -> String {

@@ -34,7 +34,7 @@ thread_local! {
         digest: Digest::default(),
         target: serde_json::from_value(json!({"name": "items", "primary_key": "id", "write_disposition": "merge"}))
             .ok()
-            .map(|resource| Target::new(&resource, "/resources/0")),
+            .and_then(|resource| Target::new(&resource, "/resources/0").ok()),
         shaper: shaper(),
     });
 }

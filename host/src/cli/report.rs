@@ -3,7 +3,7 @@
 use crate::changes::{ChangeKind, Changes, plural, shown};
 use crate::pipeline::Pipeline;
 use crate::run::{Prepared, Report};
-use crate::sandbox::WriteDisposition;
+use crate::sandbox::{Duplicates, MergeStrategy, WriteDisposition};
 use crate::{Class, Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
@@ -37,14 +37,17 @@ pub fn run(report: &Report, pipeline: &Pipeline, elapsed: Duration) -> String {
             waits.map_or_else(String::new, |(times, length)| format!("{times} ({:.1} s)", length.as_secs_f64())),
         ]);
     }
-    let mut tables = table(&["table", "inserted", "deleted", "rows now"], 1);
+    let has_duplicates = report.published.tables.iter().any(|table| table.duplicates > 0);
+    let mut heads = vec!["table", "inserted", "deleted", "rows now"];
+    heads.extend(has_duplicates.then_some("duplicates left out"));
+    let mut tables = table(&heads, 1);
     for table in &report.published.tables {
-        tables.add_row(vec![
-            table.table.clone(),
-            table.inserted.to_string(),
-            table.deleted.to_string(),
-            table.total.to_string(),
-        ]);
+        let mut cells =
+            vec![table.table.clone(), table.inserted.to_string(), table.deleted.to_string(), table.total.to_string()];
+        if table.duplicates > 0 {
+            cells.push(table.duplicates.to_string());
+        }
+        tables.add_row(cells);
     }
     let rows: u64 = report.published.tables.iter().map(|table| table.inserted).sum();
     let seconds = elapsed.as_secs_f64();
@@ -87,7 +90,8 @@ pub fn run_json(report: &Report) -> String {
     let tables: Vec<Value> = (report.published.tables.iter())
         .map(|table| {
             json!({"table": table.table, "resource": table.resource, "parent": table.parent,
-                "inserted": table.inserted, "deleted": table.deleted, "total": table.total})
+                "inserted": table.inserted, "deleted": table.deleted, "duplicates": table.duplicates,
+                "total": table.total})
         })
         .collect();
     let warnings = report.warnings.iter().map(ToString::to_string);
@@ -107,7 +111,7 @@ pub fn description(prepared: &Prepared<'_>) -> String {
             resource.name.clone(),
             resource.table.clone(),
             resource.parent.clone().unwrap_or_default(),
-            disposition(resource.write_disposition).to_owned(),
+            disposition(&resource.write_disposition),
             resource.primary_key.join(", "),
             resource.cursor.clone().unwrap_or_default(),
             match resource.url.as_str() {
@@ -131,7 +135,7 @@ pub fn description_json(prepared: &Prepared<'_>) -> String {
     let resources: Vec<Value> = (description.resources.iter())
         .map(|resource| {
             json!({"name": resource.name, "table": resource.table, "parent": resource.parent,
-                "primary_key": resource.primary_key, "write_disposition": disposition(resource.write_disposition),
+                "primary_key": resource.primary_key, "write_disposition": disposition_json(&resource.write_disposition),
                 "method": resource.method, "url": resource.url, "selected": resource.selected,
                 "unbound": resource.unbound, "cursor": resource.cursor})
         })
@@ -144,12 +148,42 @@ pub fn description_json(prepared: &Prepared<'_>) -> String {
     format!("{whole:#}\n")
 }
 
-fn disposition(disposition: WriteDisposition) -> &'static str {
-    match disposition {
-        WriteDisposition::Append => "append",
-        WriteDisposition::Replace => "replace",
-        WriteDisposition::Merge => "merge",
+/// In a few words, as a person would say it.
+fn disposition(disposition: &WriteDisposition) -> String {
+    let merge = match disposition {
+        WriteDisposition::Append => return "append".to_owned(),
+        WriteDisposition::Replace => return "replace".to_owned(),
+        WriteDisposition::Merge(merge) => merge,
+    };
+    match &merge.strategy {
+        MergeStrategy::DeleteInsert(merge_key) if merge_key.is_empty() => "merge".to_owned(),
+        MergeStrategy::DeleteInsert(merge_key) => format!("merge by {}", merge_key.join(", ")),
+        MergeStrategy::Upsert => "merge, upsert".to_owned(),
+        MergeStrategy::InsertOnly => "merge, insert-only".to_owned(),
+        MergeStrategy::Scd2(_) => "merge, scd2".to_owned(),
     }
+}
+
+/// In the words of the configuration.
+fn disposition_json(disposition: &WriteDisposition) -> Value {
+    let merge = match disposition {
+        WriteDisposition::Append => return json!({"disposition": "append"}),
+        WriteDisposition::Replace => return json!({"disposition": "replace"}),
+        WriteDisposition::Merge(merge) => merge,
+    };
+    let (strategy, merge_key) = match &merge.strategy {
+        MergeStrategy::DeleteInsert(merge_key) => ("delete-insert", merge_key.as_slice()),
+        MergeStrategy::Upsert => ("upsert", &[][..]),
+        MergeStrategy::InsertOnly => ("insert-only", &[][..]),
+        MergeStrategy::Scd2(scd2) => ("scd2", scd2.merge_key.as_slice()),
+    };
+    let sort = match &merge.duplicates {
+        Duplicates::KeepSmallest(column) => json!({"column": column, "order": "asc"}),
+        Duplicates::KeepLargest(column) => json!({"column": column, "order": "desc"}),
+        Duplicates::KeepLast | Duplicates::KeepAll => Value::Null,
+    };
+    json!({"disposition": "merge", "strategy": strategy, "merge_key": merge_key, "dedup_sort": sort,
+        "hard_delete": merge.hard_delete})
 }
 
 /// The rows of a preview.

@@ -8,7 +8,7 @@ use adbc_core::{
 };
 use adbc_driver_manager::{ManagedConnection, ManagedStatement};
 use arrow_array::{
-    Array, ArrayRef, Int64Array, RecordBatch, RecordBatchIterator, StringArray,
+    Array, ArrayRef, Int64Array, RecordBatch, RecordBatchIterator, StringArray, TimestampMicrosecondArray,
     cast::AsArray,
     types::{Int64Type, TimestampMicrosecondType},
 };
@@ -24,6 +24,8 @@ pub enum Value<'a> {
     Text(Option<&'a str>),
     /// An integer.
     Bigint(i64),
+    /// An instant, in microseconds since 1970-01-01T00:00:00Z.
+    Timestamp(i64),
 }
 
 /// A column as the database has it.
@@ -178,6 +180,7 @@ fn parameters(values: &[Value<'_>]) -> Result<RecordBatch, arrow_schema::ArrowEr
         let value: ArrayRef = match value {
             Value::Text(text) => Arc::new(StringArray::from(vec![*text])),
             Value::Bigint(number) => Arc::new(Int64Array::from(vec![*number])),
+            Value::Timestamp(micros) => Arc::new(TimestampMicrosecondArray::from(vec![*micros]).with_timezone("UTC")),
         };
         ((index + 1).to_string(), value, true)
     }))

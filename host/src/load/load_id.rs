@@ -17,6 +17,11 @@ fn after(previous: Option<&str>, now: u128) -> String {
     format!("{}.{:07}", ticks / TICKS, ticks % TICKS)
 }
 
+/// When a load began, in microseconds since 1970; 0 for a name that is none of ours.
+pub(super) fn began(load_id: &str) -> i64 {
+    ticks(load_id).and_then(|ticks| i64::try_from(ticks / 10).ok()).unwrap_or(0)
+}
+
 fn ticks(load_id: &str) -> Option<u128> {
     let (seconds, fraction) = load_id.split_once('.').unwrap_or((load_id, "0"));
     let fraction = format!("{fraction:0<7}").get(..7)?.parse::<u128>().ok()?;
@@ -35,6 +40,7 @@ mod tests {
         assert_eq!(after(Some("1795422121.5"), 17_954_221_210_000_000), "1795422121.5000001");
         // Not one of ours: the clock decides.
         assert_eq!(after(Some("first"), 10_000_001), "1.0000001");
+        assert_eq!((began("1795422121.3157506"), began("first")), (1_795_422_121_315_750, 0));
         assert!(next(None).as_str() > "1700000000.0000000");
     }
 }

@@ -1,11 +1,19 @@
 //! The statements by which the staged rows of a root table and its child tables meet the final rows.
 //!
-//! All of it is SQL that every database understands. Child tables carry `_dlt_root_id`, the `_dlt_id` of the root row that
-//! they stem from, so that a root row takes its children along however deep they are (dlt's `delete-insert`).
+//! A strategy is a list of [`Step`]s; here is the SQL of each, which DuckDB, PostgreSQL (15) and SQLite (3.39) understand alike.
+//! First final rows go, found by the staged ones; then the staged rows are thinned out, in the staging tables themselves, which end
+//! with the same transaction; what is left of them is inserted. Final child rows are found by `_dlt_root_id`, the `_dlt_id` of
+//! the root row that they stem from, however deep they are; staged ones by [`ROOT`], since several staged root rows may have
+//! one id.
 
-use super::{PublishedTable, WriteDisposition, package::KnownTable, staging_table::SEQUENCE};
+use super::{
+    PublishedTable, ResourcePlan,
+    disposition::{Order, Scd2, Step},
+    package::KnownTable,
+    staging_table::{ROOT, ROW_ID, SEQUENCE},
+};
 use crate::{
-    destination::{Session, StoredColumn},
+    destination::{DataType, Session, StoredColumn, Value},
     error::Result,
 };
 
@@ -16,118 +24,257 @@ pub(super) struct ChainTable<'a> {
     pub last: String,
     /// The staging table's full name, quoted, where rows were staged in this package.
     pub staged: Option<String>,
-    /// The staging table's columns; [`SEQUENCE`] among them.
+    /// The staging table's columns; [`SEQUENCE`] among them, and [`ROOT`] in a child table.
     pub columns: &'a [StoredColumn],
 }
 
-/// Deletes what the staged rows replace and inserts them, for one root table (the first of `chain`) and its child tables.
-/// Merge without a key appends. Gives the counts in the order of `chain`.
+/// Carries out a plan for one root table (the first of `chain`) and its child tables. `began` is when the load did, in microseconds since
+/// 1970. Gives the counts in the order of `chain`.
 pub(super) fn merge(
     session: &mut Session,
     chain: &[ChainTable<'_>],
-    write_disposition: WriteDisposition,
-    key: &[String],
+    plan: &ResourcePlan,
+    began: i64,
 ) -> Result<Vec<PublishedTable>> {
     let Some((root, children)) = chain.split_first() else { return Ok(Vec::new()) };
-    let plan = match write_disposition {
-        WriteDisposition::Append => Plan::Append,
-        WriteDisposition::Replace => Plan::Replace,
-        WriteDisposition::Merge if key.is_empty() => Plan::Append,
-        WriteDisposition::Merge => match &root.staged {
-            Some(staged) => Plan::Merge(Key::new(session, staged, key)),
-            // No root row, no child row: nothing to do.
-            None => Plan::Append,
-        },
-    };
-    // Children first: they are found by root rows that are still there.
-    let mut deleted = Vec::new();
-    for table in children.iter().chain([root]) {
-        deleted.push(match plan.delete(root, table) {
-            Some(sql) => session.run(&sql, &[])?,
-            None => 0,
-        });
+    let mut meeting = Meeting { session, root, children, began, counts: vec![Counts::default(); chain.len()] };
+    for step in plan.steps() {
+        meeting.carry_out(step)?;
     }
-    deleted.rotate_right(1);
+    let Meeting { counts, .. } = meeting;
     let mut published = Vec::new();
-    for (table, deleted) in chain.iter().zip(deleted) {
-        let inserted = match plan.insert(session, root, table) {
-            Some(sql) => session.run(&sql, &[])?,
-            None => 0,
-        };
+    for (table, counts) in chain.iter().zip(counts) {
         let rows = session.query(&format!("SELECT count(*) FROM {}", table.last), &[])?;
         let total = rows.first().and_then(|rows| crate::destination::bigint(rows, 0, 0)).unwrap_or(0);
         published.push(PublishedTable {
             table: table.known.table.clone(),
             resource: table.known.resource.clone(),
             parent: table.known.parent.clone(),
-            inserted,
-            deleted,
+            inserted: counts.inserted,
+            deleted: counts.deleted,
+            duplicates: counts.duplicates,
             total: u64::try_from(total).unwrap_or(0),
         });
     }
     Ok(published)
 }
 
-enum Plan {
-    Append,
-    Replace,
-    Merge(Key),
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    inserted: u64,
+    deleted: u64,
+    duplicates: u64,
 }
 
-/// The pieces of SQL that speak of a key.
-struct Key {
-    /// A condition: the root row `f` has the key of a staged row.
-    matched: String,
-    /// A query: the numbers of the staged rows to keep, the last one of each key.
-    kept: String,
+/// Staged rows that meet final ones.
+struct Meeting<'m> {
+    session: &'m mut Session,
+    root: &'m ChainTable<'m>,
+    children: &'m [ChainTable<'m>],
+    began: i64,
+    /// Of the root table, and of each child table.
+    counts: Vec<Counts>,
 }
 
-impl Key {
-    fn new(session: &Session, staged: &str, key: &[String]) -> Self {
-        let quoted: Vec<_> = key.iter().map(|column| session.dialect().quote(column)).collect();
-        let same: Vec<_> = quoted.iter().map(|column| format!("s.{column} = f.{column}")).collect();
-        Self {
-            matched: format!("EXISTS (SELECT 1 FROM {staged} AS s WHERE {})", same.join(" AND ")),
-            kept: format!("SELECT max(\"{SEQUENCE}\") FROM {staged} GROUP BY {}", quoted.join(", ")),
+impl Meeting<'_> {
+    fn carry_out(&mut self, step: Step<'_>) -> Result<()> {
+        let last = &self.root.last;
+        if let Step::Insert(scd2) = step {
+            return self.insert(scd2);
         }
-    }
-}
-
-impl Plan {
-    fn delete(&self, root: &ChainTable<'_>, table: &ChainTable<'_>) -> Option<String> {
-        match self {
-            Self::Append => None,
-            Self::Replace => Some(format!("DELETE FROM {}", table.last)),
-            Self::Merge(key) if table.known.parent.is_none() => {
-                Some(format!("DELETE FROM {} AS f WHERE {}", table.last, key.matched))
+        if let Step::Empty = step {
+            return self.empty();
+        }
+        // Where no root row is staged, no other step has anything to do.
+        let Some(staged) = &self.root.staged else { return Ok(()) };
+        match step {
+            Step::Empty | Step::Insert(_) => Ok(()),
+            Step::Delete(key) => {
+                let matched = format!("EXISTS (SELECT 1 FROM {staged} AS s WHERE {})", self.same(key));
+                self.delete(&matched)
             }
-            Self::Merge(key) => Some(format!(
-                "DELETE FROM {} WHERE \"_dlt_root_id\" IN (SELECT f.\"_dlt_id\" FROM {} AS f WHERE {})",
-                table.last, root.last, key.matched
-            )),
+            Step::Retire(scd2) => self.retire(scd2, staged),
+            Step::Deduplicate(by, sorted) => self.leave_out_duplicates(&self.surplus(&by, sorted, staged)),
+            Step::LeaveOutOlder(key, (column, order)) => match self.column(column) {
+                None => Ok(()),
+                Some(_) => {
+                    let (same, column) = (self.same(key), self.quote(column));
+                    let before = if matches!(order, Order::Ascending) { "<" } else { ">" };
+                    self.leave_out_duplicates(&format!(
+                        "EXISTS (SELECT 1 FROM {last} AS f WHERE {same} AND (f.{column} {before} s.{column} \
+                         OR (f.{column} IS NOT NULL AND s.{column} IS NULL)))"
+                    ))
+                }
+            },
+            Step::LeaveOutDeleted(column) => match self.column(column) {
+                None => Ok(()),
+                Some(stored) => {
+                    let is_flag = self.session.dialect().data_type(&stored.declared) == Some(DataType::Boolean);
+                    let means = if is_flag { "= TRUE" } else { "IS NOT NULL" };
+                    let deleted = format!("{} {means}", self.quote(column));
+                    self.leave_out(&deleted, &[]).map(drop)
+                }
+            },
+            Step::LeaveOutKnown(key) => {
+                let known = format!("EXISTS (SELECT 1 FROM {last} AS f WHERE {})", self.same(key));
+                self.leave_out(&known, &[]).map(drop)
+            }
+            Step::LeaveOutValid(scd2) => {
+                let (is_valid, value) = self.is_valid(scd2, 1);
+                let same = self.same(std::slice::from_ref(&scd2.row_version));
+                let valid = format!("EXISTS (SELECT 1 FROM {last} AS f WHERE {same} AND {is_valid})");
+                self.leave_out(&valid, &value)?;
+                self.leave_out_known_children()
+            }
         }
     }
 
-    fn insert(&self, session: &Session, root: &ChainTable<'_>, table: &ChainTable<'_>) -> Option<String> {
-        let staged = table.staged.as_ref()?;
-        let columns: Vec<_> = table
-            .columns
-            .iter()
-            .filter(|column| column.name != SEQUENCE)
-            .map(|column| session.dialect().quote(&column.name))
-            .collect();
-        let columns = columns.join(", ");
-        let condition = match self {
-            Self::Append | Self::Replace => String::new(),
-            Self::Merge(key) if table.known.parent.is_none() => format!(" WHERE \"{SEQUENCE}\" IN ({})", key.kept),
-            // A record may bring its own `_dlt_id`, and come twice: then its children have come twice under the same ids.
-            Self::Merge(key) => format!(
-                " WHERE \"_dlt_root_id\" IN (SELECT \"_dlt_id\" FROM {} WHERE \"{SEQUENCE}\" IN ({})) \
-                 AND \"{SEQUENCE}\" IN (SELECT max(\"{SEQUENCE}\") FROM {staged} GROUP BY \"_dlt_id\")",
-                root.staged.as_ref()?,
-                key.kept
-            ),
+    fn empty(&mut self) -> Result<()> {
+        let tables = std::iter::once(self.root).chain(self.children);
+        for (table, counts) in tables.zip(&mut self.counts) {
+            counts.deleted += self.session.run(&format!("DELETE FROM {}", table.last), &[])?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the final root rows `f` for which a condition holds. Child rows go first: they are found by root rows that are still
+    /// there.
+    fn delete(&mut self, matched: &str) -> Result<()> {
+        let Self { session, root, children, counts, .. } = self;
+        let Some((of_root, of_children)) = counts.split_first_mut() else { return Ok(()) };
+        for (child, counts) in children.iter().zip(of_children) {
+            let sql = format!(
+                "DELETE FROM {} WHERE \"_dlt_root_id\" IN (SELECT f.\"{ROW_ID}\" FROM {} AS f WHERE {matched})",
+                child.last, root.last
+            );
+            counts.deleted += session.run(&sql, &[])?;
+        }
+        of_root.deleted += session.run(&format!("DELETE FROM {} AS f WHERE {matched}", root.last), &[])?;
+        Ok(())
+    }
+
+    fn retire(&mut self, scd2: &Scd2, staged: &str) -> Result<()> {
+        let (is_valid, value) = self.is_valid(scd2, 2);
+        let same = self.same(std::slice::from_ref(&scd2.row_version));
+        let is_there = match scd2.merge_key.as_slice() {
+            [] => String::new(),
+            key => format!(" AND EXISTS (SELECT 1 FROM {staged} AS s WHERE {})", self.same(key)),
         };
-        Some(format!("INSERT INTO {} ({columns}) SELECT {columns} FROM {staged}{condition}", table.last))
+        let sql = format!(
+            "UPDATE {} AS f SET {} = $1 WHERE {is_valid} AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {same}){is_there}",
+            self.root.last,
+            self.quote(&scd2.valid_to)
+        );
+        let values: Vec<_> = [Value::Timestamp(scd2.boundary.unwrap_or(self.began))].into_iter().chain(value).collect();
+        self.session.run(&sql, &values).map(drop)
+    }
+
+    /// Leaves out staged root rows `s` for which a condition holds, with all rows under them. Gives how many those are, in the order of
+    /// the chain.
+    fn leave_out(&mut self, condition: &str, values: &[Value<'_>]) -> Result<Vec<u64>> {
+        let mut left_out = vec![0; self.counts.len()];
+        let Some(staged) = &self.root.staged else { return Ok(left_out) };
+        let Some((of_root, of_children)) = left_out.split_first_mut() else { return Ok(Vec::new()) };
+        *of_root = self.session.run(&format!("DELETE FROM {staged} AS s WHERE {condition}"), values)?;
+        if *of_root == 0 {
+            return Ok(left_out);
+        }
+        for (child, count) in self.children.iter().zip(of_children) {
+            let Some(of_child) = &child.staged else { continue };
+            let sql = format!("DELETE FROM {of_child} WHERE \"{ROOT}\" NOT IN (SELECT \"{SEQUENCE}\" FROM {staged})");
+            *count = self.session.run(&sql, &[])?;
+        }
+        Ok(left_out)
+    }
+
+    /// Likewise, and counts them.
+    fn leave_out_duplicates(&mut self, condition: &str) -> Result<()> {
+        let duplicates = self.leave_out(condition, &[])?;
+        for (counts, duplicates) in self.counts.iter_mut().zip(duplicates) {
+            counts.duplicates += duplicates;
+        }
+        Ok(())
+    }
+
+    /// A version that begins anew has the rows of child tables that it had before.
+    fn leave_out_known_children(&mut self) -> Result<()> {
+        for child in self.children {
+            let Some(staged) = &child.staged else { continue };
+            let sql = format!(
+                "DELETE FROM {staged} AS s WHERE EXISTS (SELECT 1 FROM {} AS f WHERE f.\"{ROW_ID}\" = s.\"{ROW_ID}\")",
+                child.last
+            );
+            self.session.run(&sql, &[])?;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, scd2: Option<&Scd2>) -> Result<()> {
+        let tables = std::iter::once(self.root).chain(self.children);
+        for (table, counts) in tables.zip(&mut self.counts) {
+            let Some(staged) = &table.staged else { continue };
+            let quote = |name: &str| self.session.dialect().quote(name);
+            let scd2 = scd2.filter(|_| table.known.parent.is_none());
+            let is_ours = |name: &str| scd2.is_some_and(|scd2| name == scd2.valid_from || name == scd2.valid_to);
+            let columns = table.columns.iter().map(|column| column.name.as_str());
+            let mut columns: Vec<String> =
+                columns.filter(|name| *name != SEQUENCE && *name != ROOT && !is_ours(name)).map(quote).collect();
+            let (mut selected, mut values) = (columns.clone(), Vec::new());
+            if let Some(scd2) = scd2 {
+                let instants =
+                    [(&scd2.valid_from, Some(scd2.boundary.unwrap_or(self.began))), (&scd2.valid_to, scd2.active)];
+                for (name, instant) in instants {
+                    let Some(instant) = instant else { continue };
+                    values.push(Value::Timestamp(instant));
+                    columns.push(quote(name));
+                    selected.push(format!("${}", values.len()));
+                }
+            }
+            let (columns, selected) = (columns.join(", "), selected.join(", "));
+            let sql = format!("INSERT INTO {} ({columns}) SELECT {selected} FROM {staged}", table.last);
+            counts.inserted += self.session.run(&sql, &values)?;
+        }
+        Ok(())
+    }
+
+    /// A condition: the staged root row `s` is not the one that is kept of those with the same values in some columns.
+    fn surplus(&self, by: &[&str], sorted: Option<(&str, Order)>, staged: &str) -> String {
+        let by: Vec<_> = by.iter().map(|column| self.quote(column)).collect();
+        let by = by.join(", ");
+        // A column that no record of the run has leaves all rows alike.
+        let Some((column, order)) = sorted.filter(|(column, _)| self.column(column).is_some()) else {
+            return format!("\"{SEQUENCE}\" NOT IN (SELECT max(\"{SEQUENCE}\") FROM {staged} GROUP BY {by})");
+        };
+        let (column, order) = (self.quote(column), if matches!(order, Order::Ascending) { "ASC" } else { "DESC" });
+        // Databases differ in where nulls stand.
+        format!(
+            "\"{SEQUENCE}\" IN (SELECT n.\"{SEQUENCE}\" FROM (SELECT \"{SEQUENCE}\", ROW_NUMBER() OVER (PARTITION BY {by} \
+             ORDER BY CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, {column} {order}, \"{SEQUENCE}\" DESC) AS nth \
+             FROM {staged}) AS n WHERE n.nth > 1)"
+        )
+    }
+
+    /// A condition: the staged row `s` and the final row `f` have the same values in some columns.
+    fn same(&self, columns: &[String]) -> String {
+        let same = columns.iter().map(|column| self.quote(column)).map(|column| format!("s.{column} = f.{column}"));
+        same.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// A condition: the final row `f` is a valid version. With the value, if any, of its parameter `$nth`.
+    fn is_valid(&self, scd2: &Scd2, nth: usize) -> (String, Vec<Value<'static>>) {
+        let valid_to = self.quote(&scd2.valid_to);
+        match scd2.active {
+            None => (format!("f.{valid_to} IS NULL"), Vec::new()),
+            Some(active) => (format!("f.{valid_to} = ${nth}"), vec![Value::Timestamp(active)]),
+        }
+    }
+
+    /// A column of the staged root rows.
+    fn column(&self, name: &str) -> Option<&StoredColumn> {
+        self.root.columns.iter().find(|column| column.name == name)
+    }
+
+    fn quote(&self, name: &str) -> String {
+        self.session.dialect().quote(name)
     }
 }

@@ -15,9 +15,11 @@
 //! | `staging` | checks batches and buffers them until they are committed |
 //! | `staging_table` | one staging table: its columns, and rows lined up with them |
 //! | `publish` | migrates the final tables, merges, notes the load |
-//! | `merge` | the statements by which staged rows meet final rows |
+//! | `disposition` | the ways in which staged rows meet final rows, each as a list of steps |
+//! | `merge` | the statements of these steps |
 //! | `load_id` | names of loads |
 
+mod disposition;
 mod load_id;
 mod merge;
 mod package;
@@ -36,19 +38,9 @@ use crate::{
 };
 
 pub use crate::destination::DataType;
+pub use disposition::{Duplicates, Merge, Scd2, Strategy, WriteDisposition};
 use package::Package;
 use staging::Staging;
-
-/// How rows of a resource meet the rows that the final table has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteDisposition {
-    /// Add the rows.
-    Append,
-    /// Put the rows in the place of all that was there.
-    Replace,
-    /// Put each row in the place of the row with the same key.
-    Merge,
-}
 
 /// How one resource is loaded.
 #[derive(Clone, Debug)]
@@ -59,7 +51,7 @@ pub struct ResourcePlan {
     pub table: String,
     /// How its rows meet those of the table.
     pub write_disposition: WriteDisposition,
-    /// The key columns, by their names in the table. Merge without them appends, with a warning.
+    /// The key columns, by their names in the table.
     pub primary_key: Vec<String>,
 }
 
@@ -123,7 +115,7 @@ impl Options {
             }
             let other = self.resources.iter().take(index).find(|other| {
                 other.table == plan.table
-                    && (other.write_disposition, &other.primary_key) != (plan.write_disposition, &plan.primary_key)
+                    && (&other.write_disposition, &other.primary_key) != (&plan.write_disposition, &plan.primary_key)
             });
             if let Some(other) = other {
                 return wrong(format!(
@@ -158,6 +150,9 @@ pub struct TableRows {
     pub parent: Option<String>,
     /// The rows. Columns may stand in any order, and be absent where they are null in all rows.
     pub rows: RecordBatch,
+    /// Of each row of a child table the root row that it stems from: its place, from 0, among all rows of the root table in the
+    /// batch. Empty for a root table.
+    pub roots: Vec<u32>,
     /// Columns that the table did not have before.
     pub new_columns: Vec<Column>,
     /// Columns whose type is a wider one from these rows on: values that are there already are converted.
@@ -225,6 +220,9 @@ pub struct PublishedTable {
     pub inserted: u64,
     /// Rows deleted to make place for them.
     pub deleted: u64,
+    /// Rows left out since another row with their key counts: one of the same run, or one that is there and comes first in the order
+    /// that decides. With rows of child tables under such.
+    pub duplicates: u64,
     /// Rows that the table has now.
     pub total: u64,
 }

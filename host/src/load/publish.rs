@@ -6,10 +6,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sha3::{Digest, Sha3_256};
 
 use super::{
-    Options, Published, ResourcePlan, WriteDisposition,
+    Options, Published, ResourcePlan, load_id,
     merge::{ChainTable, merge},
     package::{KnownTable, drop_table},
-    staging_table::SEQUENCE,
+    staging_table::{ROOT, SEQUENCE},
 };
 use crate::{
     changes::Changes,
@@ -30,6 +30,7 @@ pub(super) fn publish(
     schema: Option<&str>,
     tables: &[KnownTable],
 ) -> Result<Published> {
+    let began = load_id::began(load_id);
     let staging = session.columns(&options.staging())?;
     let before = session.columns(&options.dataset)?;
     let mut published = Published {
@@ -39,11 +40,10 @@ pub(super) fn publish(
         warnings: Vec::new(),
     };
     for (index, plan) in options.resources.iter().enumerate() {
-        let merges = plan.write_disposition == WriteDisposition::Merge;
-        if merges && plan.primary_key.is_empty() {
+        if plan.merges_without_a_key() {
             published
                 .warnings
-                .push(format!("resource `{}` merges without a primary key: its rows were appended", plan.resource));
+                .push(format!("resource `{}` merges without a key: its rows were appended", plan.resource));
         }
         if options.resources.iter().take(index).any(|earlier| earlier.table == plan.table) {
             continue;
@@ -51,17 +51,18 @@ pub(super) fn publish(
         let chain = chain(session, options, plan, tables, &staging, &before);
         for table in &chain {
             let stored = before.get(&table.known.table).map(Vec::as_slice).unwrap_or_default();
-            migrate(session, &table.last, table.columns, stored)?;
+            let more = if table.known.parent.is_none() { plan.columns(session.dialect()) } else { Vec::new() };
+            migrate(session, &table.last, table.columns, &more, stored)?;
         }
         if options.full_refresh {
             for table in chain.iter().filter(|table| before.contains_key(&table.known.table)) {
                 session.run(&format!("DELETE FROM {}", table.last), &[])?;
             }
         }
-        if merges {
+        if plan.has_root_ids() {
             give_root_ids(session, &chain, &before)?;
         }
-        published.tables.extend(merge(session, &chain, plan.write_disposition, &plan.primary_key)?);
+        published.tables.extend(merge(session, &chain, plan, began)?);
     }
     for table in tables.iter().filter(|table| table.staged > 0 || staging.contains_key(&table.table)) {
         session.run(&drop_table(session, &options.staging(), &table.table), &[])?;
@@ -96,12 +97,22 @@ fn chain<'a>(
     chain
 }
 
-/// Creates a final table with the staging table's columns, or adds those that it lacks, and widens those that are too narrow
+/// Creates a final table with the staging table's columns and some more, or adds those that it lacks, and widens those that are too narrow
 /// for the staged values. A column that is added later may be null: the rows that are there have no value in it.
-fn migrate(session: &mut Session, name: &str, staged: &[StoredColumn], stored: &[StoredColumn]) -> Result<()> {
+fn migrate(
+    session: &mut Session,
+    name: &str,
+    staged: &[StoredColumn],
+    more: &[StoredColumn],
+    stored: &[StoredColumn],
+) -> Result<()> {
+    let more = more.iter().filter(|column| staged.iter().all(|other| other.name != column.name));
     let new: Vec<_> = staged
         .iter()
-        .filter(|column| column.name != SEQUENCE && !stored.iter().any(|other| other.name == column.name))
+        .chain(more)
+        .filter(|column| {
+            ![SEQUENCE, ROOT].contains(&column.name.as_str()) && !stored.iter().any(|other| other.name == column.name)
+        })
         .map(|column| (session.dialect().quote(&column.name), column))
         .collect();
     for column in staged {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use arrow_array::Array;
 
 use super::{
-    Batch, Options, ResourcePlan, TableRows, WriteDisposition,
+    Batch, Options, ResourcePlan, TableRows,
     package::{KnownTable, Package},
     staging_table::{StagingColumn, StagingTable, bytes},
 };
@@ -90,6 +90,7 @@ impl Staging {
         for rows in &batch.tables {
             let plan = self.plan(rows, &batch, options)?;
             check_key(rows, plan)?;
+            check_roots(rows, plan, &batch)?;
             let table = self.tables.iter().find(|table| table.known.table == rows.table);
             let stored = self.stored.get(&rows.table).map(Vec::as_slice).unwrap_or_default();
             let earlier = checked.iter().rfind(|(place, _)| place.table == rows.table);
@@ -104,17 +105,21 @@ impl Staging {
             };
             checked.push((place, columns));
         }
+        let staged: HashMap<String, u64> = self.tables().into_iter().map(|table| (table.table, table.staged)).collect();
         for ((place, columns), rows) in checked.into_iter().zip(batch.tables) {
             self.rows += rows.rows.num_rows();
             self.bytes += bytes(&rows.rows);
+            // The first root row of the batch has this number.
+            let first = staged.get(&place.root).copied().unwrap_or(0);
+            let roots = rows.parent.is_some().then(|| rows.roots.iter().map(|root| first + u64::from(*root)).collect());
             match self.tables.iter_mut().find(|table| table.known.table == place.table) {
                 Some(table) => {
                     table.known.place(place);
-                    table.push(columns, rows.rows);
+                    table.push(columns, rows.rows, roots);
                 }
                 None => {
                     let mut table = StagingTable::new(place);
-                    table.push(columns, rows.rows);
+                    table.push(columns, rows.rows, roots);
                     self.tables.push(table);
                 }
             }
@@ -169,16 +174,31 @@ impl Staging {
     }
 }
 
+/// Child rows must say which root row of the batch they stem from.
+fn check_roots(rows: &TableRows, plan: &ResourcePlan, batch: &Batch) -> Result<()> {
+    let of_root = batch.tables.iter().filter(|other| other.table == plan.table);
+    let count: usize = of_root.map(|other| other.rows.num_rows()).sum();
+    let is_right = match rows.parent {
+        None => rows.roots.is_empty(),
+        Some(_) => rows.roots.len() == rows.rows.num_rows() && rows.roots.iter().all(|root| (*root as usize) < count),
+    };
+    if is_right {
+        return Ok(());
+    }
+    let message = "the connector delivered rows that do not say which root rows they stem from";
+    Err(Error::new(Class::Internal, message).fact("resource", &rows.resource).fact("table", &rows.table))
+}
+
 /// Merge needs a key in each row: without one a row could never be found again.
 fn check_key(rows: &TableRows, plan: &ResourcePlan) -> Result<()> {
-    if plan.write_disposition != WriteDisposition::Merge || rows.parent.is_some() {
+    if rows.parent.is_some() {
         return Ok(());
     }
     let without = |column: &&String| match rows.rows.column_by_name(column) {
         Some(values) => values.null_count() > 0,
         None => rows.rows.num_rows() > 0,
     };
-    match plan.primary_key.iter().find(without) {
+    match plan.keys().find(without) {
         None => Ok(()),
         Some(column) => Err(Error::new(
             Class::Source,
@@ -187,6 +207,6 @@ fn check_key(rows: &TableRows, plan: &ResourcePlan) -> Result<()> {
         .fact("resource", &rows.resource)
         .fact("table", &rows.table)
         .fact("column", column)
-        .advice("choose a `primary_key` that every record has, or filter such records out")),
+        .advice("choose a key that every record has, or filter such records out")),
     }
 }

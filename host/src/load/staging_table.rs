@@ -19,6 +19,12 @@ use crate::{
 /// key, the later is the one to keep.
 pub(super) const SEQUENCE: &str = "_spile_seq";
 
+/// The second column of the staging table of a child table: the number of the root row that a row stems from.
+pub(super) const ROOT: &str = "_spile_root";
+
+/// The id of a row.
+pub(super) const ROW_ID: &str = "_dlt_id";
+
 #[derive(Clone)]
 pub(super) struct StagingColumn {
     name: String,
@@ -31,8 +37,8 @@ pub(super) struct StagingTable {
     columns: Vec<StagingColumn>,
     /// The types that the database has for the first columns; none where the table does not exist.
     stored: Vec<DataType>,
-    /// Rows with the types that the columns had when they came.
-    buffered: Vec<RecordBatch>,
+    /// Rows with the types that the columns had when they came, and in a child table the numbers of their root rows.
+    buffered: Vec<(RecordBatch, Option<Int64Array>)>,
 }
 
 impl StagingTable {
@@ -43,7 +49,7 @@ impl StagingTable {
 
     /// A table that an interrupted run left, with the columns that the database says it has.
     pub fn resumed(known: KnownTable, stored: &[StoredColumn], dialect: &dyn Dialect) -> Result<Self> {
-        let columns = stored.iter().filter(|column| column.name != SEQUENCE).map(|column| {
+        let columns = stored.iter().filter(|column| ![SEQUENCE, ROOT].contains(&column.name.as_str())).map(|column| {
             let data_type = dialect.data_type(&column.declared).ok_or_else(|| {
                 Error::new(Class::Destination, "a column of a staging table has a type that Spile did not give it")
                     .fact("table", &known.table)
@@ -59,7 +65,7 @@ impl StagingTable {
     }
 
     pub fn buffered_rows(&self) -> u64 {
-        self.buffered.iter().map(|rows| rows.num_rows() as u64).sum()
+        self.buffered.iter().map(|(rows, _)| rows.num_rows() as u64).sum()
     }
 
     /// The columns that some rows add to a table or widen, declared ones first, and a check that the others have their column's
@@ -134,8 +140,9 @@ impl StagingTable {
         Ok(added)
     }
 
-    /// Takes columns as [`Self::changed_columns`] gave them, and the rows.
-    pub fn push(&mut self, columns: Vec<StagingColumn>, rows: RecordBatch) {
+    /// Takes columns as [`Self::changed_columns`] gave them, and the rows; of rows of a child table with the numbers of their
+    /// root rows.
+    pub fn push(&mut self, columns: Vec<StagingColumn>, rows: RecordBatch, roots: Option<Vec<u64>>) {
         for column in columns {
             match self.columns.iter_mut().find(|known| known.name == column.name) {
                 None => self.columns.push(column),
@@ -145,7 +152,9 @@ impl StagingTable {
             }
         }
         if rows.num_rows() > 0 {
-            self.buffered.push(rows);
+            let number = |root: u64| i64::try_from(root).unwrap_or(i64::MAX);
+            let roots = roots.map(|roots| Int64Array::from_iter_values(roots.into_iter().map(number)));
+            self.buffered.push((rows, roots));
         }
     }
 
@@ -195,23 +204,29 @@ impl StagingTable {
         }
         let columns: String =
             added.map(|(column, column_type, not_null)| format!(", {column} {column_type}{not_null}")).collect();
-        let (sequence, bigint) = (dialect.quote(SEQUENCE), dialect.column_type(DataType::Bigint));
+        let bigint = dialect.column_type(DataType::Bigint);
+        let ours: Vec<_> = self.ours().map(|name| format!("{} {bigint} NOT NULL", dialect.quote(name))).collect();
         // An empty one may have been left by another pipeline.
         session.run(&drop_table(session, schema, &self.known.table), &[])?;
-        session.run(&format!("CREATE TABLE {name} ({sequence} {bigint} NOT NULL{columns})"), &[]).map(drop)
+        session.run(&format!("CREATE TABLE {name} ({}{columns})", ours.join(", ")), &[]).map(drop)
+    }
+
+    /// The columns that only a staging table has.
+    fn ours(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(SEQUENCE).chain(self.known.parent.is_some().then_some(ROOT))
     }
 
     fn arrow_schema(&self) -> SchemaRef {
-        let sequence = Field::new(SEQUENCE, ArrowType::Int64, false);
+        let ours = self.ours().map(|name| Field::new(name, ArrowType::Int64, false));
         let columns = self.columns.iter().map(|column| Field::new(&column.name, column.data_type.arrow(), true));
-        Arc::new(Schema::new(std::iter::once(sequence).chain(columns).collect::<Vec<_>>()))
+        Arc::new(Schema::new(ours.chain(columns).collect::<Vec<_>>()))
     }
 
     /// The buffered rows with the table's columns in the table's order and of its types, numbered.
     fn aligned(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>, ArrowError> {
         let exact = CastOptions { safe: false, ..CastOptions::default() };
         let mut next = i64::try_from(self.known.staged).unwrap_or(i64::MAX);
-        let number = |rows: &RecordBatch| {
+        let number = |(rows, roots): &(RecordBatch, Option<Int64Array>)| {
             let first = next;
             next = next.saturating_add(i64::try_from(rows.num_rows()).unwrap_or(i64::MAX));
             let sequence: ArrayRef = Arc::new(Int64Array::from_iter_values(first..next));
@@ -222,7 +237,8 @@ impl StagingTable {
                     (Some(values), arrow) => cast_with_options(values, &arrow, &exact),
                     (None, arrow) => Ok(new_null_array(&arrow, rows.num_rows())),
                 });
-            let columns = std::iter::once(Ok(sequence)).chain(columns).collect::<Result<_, _>>()?;
+            let roots = roots.iter().map(|roots| Ok(Arc::new(roots.clone()) as ArrayRef));
+            let columns = std::iter::once(Ok(sequence)).chain(roots).chain(columns).collect::<Result<_, _>>()?;
             RecordBatch::try_new(Arc::clone(schema), columns)
         };
         self.buffered.iter().map(number).collect()

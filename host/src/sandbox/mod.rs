@@ -20,6 +20,6 @@ pub use engine::{Connector, Host, HostOptions, IMPORTS};
 pub use instance::{Description, Extent, Instance, OpenRequest, SourceConfig};
 pub use limits::Limits;
 pub use rows::{
-    Batch, Column, DataType, ResourceCounts, ResourceDescription, Slot, Step, Summary, TableRows, Wait,
-    WriteDisposition,
+    Batch, Column, DataType, Duplicates, Merge, MergeStrategy, ResourceCounts, ResourceDescription, Slot, Step,
+    Summary, TableRows, Wait, WriteDisposition,
 };

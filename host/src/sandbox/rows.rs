@@ -13,7 +13,7 @@ use arrow_schema::ArrowError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use super::bindings::exports::spile::connector::source::{
-    Column, DataType, ResourceCounts, ResourceDescription, Slot, WriteDisposition,
+    Column, DataType, Duplicates, Merge, MergeStrategy, ResourceCounts, ResourceDescription, Slot, WriteDisposition,
 };
 
 /// How many characters of a sample, and of the name of what it is a sample of, are kept.
@@ -56,6 +56,8 @@ pub struct TableRows {
     pub parent: Option<String>,
     /// The rows. Columns in which no row of the batch has a value may be absent.
     pub rows: RecordBatch,
+    /// Of rows of a child table the root rows that they stem from, by place in the root table's rows of the batch.
+    pub roots: Vec<u32>,
     /// Columns that the table did not have before, in the order in which they are to be added.
     pub new_columns: Vec<Column>,
     /// Columns whose type is a wider one from these rows on.
@@ -166,9 +168,9 @@ impl TableRows {
         if batch.num_rows() != rows.rows as usize {
             return Err(fail(format!("{} rows were announced and {} came", rows.rows, batch.num_rows())));
         }
-        let (table, resource, parent) = (rows.table, rows.resource, rows.parent);
+        let (table, resource, parent, roots) = (rows.table, rows.resource, rows.parent, rows.roots);
         let (new_columns, widened_columns) = (rows.new_columns, rows.widened_columns);
-        Ok(Self { table, resource, parent, rows: batch, new_columns, widened_columns })
+        Ok(Self { table, resource, parent, rows: batch, roots, new_columns, widened_columns })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use spile_host::load::{PublishedTable, WriteDisposition};
 
-use crate::rows::{Database, batch, bigint, merge_users, options, plan, table, text, texts, users};
+use crate::rows::{Database, batch, bigint, merge, merge_users, options, plan, table, text, texts, users};
 
 fn counts(table: &PublishedTable) -> (&str, u64, u64, u64) {
     (&table.table, table.inserted, table.deleted, table.total)
@@ -12,7 +12,7 @@ fn counts(table: &PublishedTable) -> (&str, u64, u64, u64) {
 fn the_first_run_creates_the_tables() {
     let database = Database::new();
     let mut options = merge_users();
-    options.resources.push(plan("unseen", WriteDisposition::Merge, &["id"]));
+    options.resources.push(plan("unseen", merge(), &["id"]));
     let mut delivery = users("s1", &[1, 2], "first");
     delivery.schema = Some("{\"version\":1}".to_owned());
     let published = database.run(options, vec![delivery]);
@@ -94,7 +94,7 @@ fn a_key_may_have_several_columns() {
         ];
         batch("s", vec![table("versions", None, columns)])
     };
-    let options = || options(vec![plan("versions", WriteDisposition::Merge, &["app", "id"])]);
+    let options = || options(vec![plan("versions", merge(), &["app", "id"])]);
     database.run(options(), vec![delivery("first")]);
     let published = database.run(options(), vec![delivery("second")]);
     assert_eq!(published.tables.iter().map(counts).collect::<Vec<_>>(), [("versions", 3, 3, 3)]);
@@ -104,11 +104,11 @@ fn a_key_may_have_several_columns() {
 #[test]
 fn merge_without_a_key_appends_and_says_so() {
     let database = Database::new();
-    let options = || options(vec![plan("users", WriteDisposition::Merge, &[])]);
+    let options = || options(vec![plan("users", merge(), &[])]);
     database.run(options(), vec![users("s", &[1], "a")]);
     let published = database.run(options(), vec![users("s", &[1], "b")]);
     assert_eq!(published.tables.iter().map(counts).collect::<Vec<_>>(), [("users", 1, 0, 2), ("users__tags", 2, 0, 4)]);
-    assert!(published.warnings[0].contains("`users` merges without a primary key"), "{:?}", published.warnings);
+    assert!(published.warnings[0].contains("`users` merges without a key"), "{:?}", published.warnings);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn children_from_a_time_without_merge_leave_with_their_root_row() {
             ("_dlt_list_idx", bigint(&[0, 0])),
         ],
     ));
-    database.run(options(vec![plan("users", WriteDisposition::Append, &[])]), vec![old]);
+    database.run(options(vec![plan("users", WriteDisposition::Append, &[])]), vec![batch("s", old.tables)]);
 
     let mut options = merge_users();
     options.digest = "digest-2".to_owned();

@@ -7,5 +7,6 @@ mod dispositions;
 mod opening;
 mod resuming;
 mod rows;
+mod strategies;
 mod tables;
 mod widening;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use spile_host::{
     Class,
-    load::{Interrupted, Loader, WriteDisposition},
+    load::{Interrupted, Loader},
 };
 
-use crate::rows::{Database, merge_users, options, plan, users};
+use crate::rows::{Database, merge, merge_users, options, plan, users};
 
 #[test]
 fn the_next_run_goes_on_with_what_was_committed() {
@@ -86,7 +86,7 @@ fn a_package_with_rows_of_a_resource_that_is_not_delivered_is_begun_anew() {
     loader.stage(users("s1", &[1], "a")).unwrap();
     loader.commit().unwrap();
     drop(loader);
-    let (_, second) = database.begin(options(vec![plan("others", WriteDisposition::Merge, &["id"])]));
+    let (_, second) = database.begin(options(vec![plan("others", merge(), &["id"])]));
     assert!(second.load_id > first.load_id);
     assert_eq!((second.state, second.interrupted), (None, None));
 }
@@ -138,7 +138,7 @@ fn buffers_are_committed_by_rows_bytes_and_time() {
 #[test]
 fn pipelines_share_a_dataset_but_not_staged_rows() {
     let database = Database::new();
-    let mut other = options(vec![plan("users", WriteDisposition::Merge, &["id"])]);
+    let mut other = options(vec![plan("users", merge(), &["id"])]);
     other.pipeline = "other".to_owned();
     let (mut loader, _) = database.begin(other.clone());
     loader.stage(users("s1", &[1], "theirs")).unwrap();

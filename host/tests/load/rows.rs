@@ -1,15 +1,15 @@
 //! Rows as a connector would deliver them, and questions to the database.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
-    StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    StringArray, Time64MicrosecondArray, TimestampMicrosecondArray, cast::AsArray,
 };
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use spile_host::{
     destination::{DataType, Target, query},
-    load::{Batch, Column, Loader, Options, Published, ResourcePlan, Resumed, TableRows, WriteDisposition},
+    load::{Batch, Column, Loader, Merge, Options, Published, ResourcePlan, Resumed, TableRows, WriteDisposition},
 };
 use tempfile::TempDir;
 
@@ -76,8 +76,13 @@ pub fn plan(table: &str, write_disposition: WriteDisposition, key: &[&str]) -> R
     }
 }
 
+/// Delete and insert.
+pub fn merge() -> WriteDisposition {
+    WriteDisposition::Merge(Merge::default())
+}
+
 pub fn merge_users() -> Options {
-    options(vec![plan("users", WriteDisposition::Merge, &["id"])])
+    options(vec![plan("users", merge(), &["id"])])
 }
 
 pub fn text(values: &[Option<&str>]) -> ArrayRef {
@@ -100,6 +105,7 @@ pub fn table(name: &str, parent: Option<&str>, columns: Vec<(&str, ArrayRef)>) -
         resource,
         parent: parent.map(str::to_owned),
         rows: rows.unwrap(),
+        roots: Vec::new(),
         new_columns: Vec::new(),
         widened_columns: Vec::new(),
     }
@@ -109,7 +115,29 @@ pub fn column(name: &str, data_type: DataType, nullable: bool) -> Column {
     Column { name: name.to_owned(), data_type, nullable }
 }
 
-pub fn batch(state: &str, tables: Vec<TableRows>) -> Batch {
+/// A batch in which child rows say which root rows they stem from, as far as their parents' ids tell it.
+pub fn batch(state: &str, mut tables: Vec<TableRows>) -> Batch {
+    let column =
+        |table: &TableRows, name: &str| table.rows.column_by_name(name).map(|column| column.as_string::<i32>().clone());
+    let mut known: HashMap<(String, String), u32> = HashMap::new();
+    for table in &mut tables {
+        let (ids, parents) = (column(table, "_dlt_id"), column(table, "_dlt_parent_id"));
+        table.roots.clear();
+        for row in 0..table.rows.num_rows() {
+            let root = match (&table.parent, &parents) {
+                (None, _) => row.try_into().ok(),
+                (Some(parent), Some(ids)) => known.get(&(parent.clone(), ids.value(row).to_owned())).copied(),
+                (Some(_), None) => None,
+            };
+            let Some(root) = root else { continue };
+            if table.parent.is_some() {
+                table.roots.push(root);
+            }
+            if let Some(ids) = &ids {
+                known.insert((table.table.clone(), ids.value(row).to_owned()), root);
+            }
+        }
+    }
     Batch { tables, state: state.to_owned(), schema: None, changes: Vec::new() }
 }
 

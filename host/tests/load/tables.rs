@@ -9,7 +9,7 @@ use spile_host::{
     load::{Loader, Options, WriteDisposition},
 };
 
-use crate::rows::{Database, batch, bigint, column, every_type, merge_users, options, plan, table, text, users};
+use crate::rows::{Database, batch, bigint, column, every_type, merge, merge_users, options, plan, table, text, users};
 
 const COLUMNS: &str = "SELECT column_name, data_type, is_nullable FROM duckdb_columns() \
      WHERE schema_name = 'data' AND table_name = 'things' ORDER BY column_index";
@@ -60,7 +60,7 @@ fn every_type_arrives_and_comes_back() {
 #[test]
 fn later_batches_and_runs_may_bring_columns_and_leave_columns_out() {
     let database = Database::new();
-    let options = || options(vec![plan("things", WriteDisposition::Merge, &["id"])]);
+    let options = || options(vec![plan("things", merge(), &["id"])]);
     let (mut loader, _) = database.begin(options());
     let mut first = table("things", None, vec![("id", bigint(&[1])), ("_dlt_id", text(&[Some("a")]))]);
     // Declared, but not filled yet; and not in the order of the rows.
@@ -103,7 +103,7 @@ fn later_batches_and_runs_may_bring_columns_and_leave_columns_out() {
 fn any_text_can_be_a_name() {
     let database = Database::new();
     let odd = r#"o"dd'; DROP SCHEMA data; -- 日本 . "x""#;
-    let mut options = options(vec![plan(odd, WriteDisposition::Merge, &["id", odd])]);
+    let mut options = options(vec![plan(odd, merge(), &["id", odd])]);
     options.pipeline = "it's".to_owned();
     options.dataset = r#"da"ta"#.to_owned();
     let delivery = || {
@@ -194,7 +194,7 @@ fn a_batch_that_contradicts_itself_is_refused() {
 #[test]
 fn options_that_cannot_be_right_are_refused() {
     let database = Database::new();
-    let two = options(vec![plan("t", WriteDisposition::Merge, &["id"]), plan("t", WriteDisposition::Append, &["id"])]);
+    let two = options(vec![plan("t", merge(), &["id"]), plan("t", WriteDisposition::Append, &["id"])]);
     let reserved = options(vec![plan("_dlt_loads", WriteDisposition::Append, &[])]);
     let nameless = Options { dataset: String::new(), ..merge_users() };
     for (options, part) in [(two, "in different ways"), (reserved, "reserved"), (nameless, "name of a dataset")] {

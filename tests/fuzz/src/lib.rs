@@ -147,7 +147,7 @@ pub fn response(data: &[u8]) {
 
 static TARGET: LazyLock<Target> = LazyLock::new(|| {
     let resource = json!({"name": "r", "max_table_nesting": 5, "write_disposition": "merge"});
-    Target::new(&serde_json::from_value(resource).unwrap(), "/resources/0")
+    Target::new(&serde_json::from_value(resource).unwrap(), "/resources/0").unwrap()
 });
 
 static SHAPED: LazyLock<Vec<Target>> = LazyLock::new(|| {
@@ -158,7 +158,7 @@ static SHAPED: LazyLock<Vec<Target>> = LazyLock::new(|| {
         json!({"name": "r", "columns": {"a": {"data_type": "decimal"}, "b": {"data_type": "time"}, "c": {"data_type": "binary"},
             "d": {"data_type": "date"}, "e": {"data_type": "timestamp", "timezone": false}, "f": {"data_type": "json"}}}),
     ];
-    let target = |resource| Target::new(&serde_json::from_value(resource).unwrap(), "/resources/0");
+    let target = |resource| Target::new(&serde_json::from_value(resource).unwrap(), "/resources/0").unwrap();
     resources.into_iter().map(target).collect()
 });
 

@@ -51,6 +51,7 @@ fn batch(rows: u32, payload: Payload) -> Result<Step, Error> {
         table: "t".to_owned(),
         resource: "r".to_owned(),
         parent: None,
+        roots: Vec::new(),
         rows,
         payload,
         new_columns: vec![Column { name: "id".to_owned(), data_type: DataType::Bigint, nullable: true }],

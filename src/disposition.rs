@@ -4,12 +4,8 @@
 use crate::config::escape;
 use crate::config::model::{ColumnHints, Disposition, DispositionObject, OneOrMany, Order, Resource, Strategy as Word};
 use crate::error::{Error, Result};
-use crate::shape::naming;
-use crate::shape::timestamp;
+use crate::shape::{ROW_ID, naming, timestamp};
 use serde::Deserialize;
-
-/// The id of a row, which `scd2` makes a hash of the record.
-pub const ROW_ID: &str = "_dlt_id";
 
 /// The columns of `scd2` where the configuration names none.
 const VALIDITY: [&str; 2] = ["_dlt_valid_from", "_dlt_valid_to"];

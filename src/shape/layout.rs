@@ -4,13 +4,8 @@
 //! looked for after the key before it, and only then among all.
 
 use super::naming::{self, SEPARATOR};
+use super::system::{ROW_ID, System};
 use std::collections::BTreeMap;
-
-/// Columns that are ours; a record's own fields of these names are left out.
-const SYSTEM: [&str; 4] = ["_dlt_load_id", "_dlt_parent_id", "_dlt_list_idx", "_dlt_root_id"];
-
-/// The key that brings its row's id along.
-pub const ROW_ID: &str = "_dlt_id";
 
 /// The objects of all records, by number.
 #[derive(Default)]
@@ -171,12 +166,11 @@ impl Layout {
 impl Object {
     fn add(&mut self, text: &str) -> usize {
         let name = format!("{}{}", self.prefix, naming::path(text));
-        let owner = match name.as_str() {
+        let owner = match System::named(&name) {
             _ if !self.prefix.is_empty() => Owner::Record,
-            ROW_ID if text == ROW_ID => Owner::RowId,
-            ROW_ID => Owner::System,
-            name if SYSTEM.contains(&name) => Owner::System,
-            _ => Owner::Record,
+            Some(System::Id) if text == ROW_ID => Owner::RowId,
+            Some(_) => Owner::System,
+            None => Owner::Record,
         };
         let key = Key { text: text.into(), name, owner, seen: 0, column: None, object: None, list: None };
         self.keys.push(key);

@@ -12,7 +12,7 @@
 //! | `cell`, `number`, `timestamp` | types of values, and their conversion |
 //! | `hints`, `contract` | what a configuration says of columns, and of what is new |
 //! | `changes` | the report of what did not simply go into its column |
-//! | `identity` | ids of rows |
+//! | `system`, `identity` | our own columns, and ids of rows |
 //! | `schema` | tables and columns as they are known |
 //! | `encode` | the two forms in which rows leave |
 
@@ -27,6 +27,7 @@ mod layout;
 pub mod naming;
 mod number;
 pub mod schema;
+mod system;
 pub mod table;
 mod walk;
 
@@ -43,6 +44,7 @@ pub use hints::Hint;
 use layout::Layout;
 use schema::{Schema, Table};
 use std::collections::BTreeMap;
+pub use system::ROW_ID;
 use table::{Mark, TableBuilder, TableRows};
 use walk::{Stop, Walk};
 

@@ -5,6 +5,7 @@ use super::changes::{ChangeKind, Entry};
 use super::column::Column;
 use super::hints::Hint;
 use super::schema::{self, DataType, Table};
+use super::system::System;
 use crate::error::{Error, Kind, Result};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
@@ -36,8 +37,8 @@ pub struct TableBuilder {
     order: Vec<usize>,
     /// Columns that the row under construction has made, with their places in it.
     fresh: Vec<(Rank, usize)>,
-    /// Our own columns, by [`System`], once they were looked for.
-    system: [Option<usize>; 5],
+    /// Where our own columns are, by [`System`].
+    system: [Option<usize>; System::ALL.len()],
     /// Finished rows.
     rows: usize,
     /// Of rows of a child table the root rows that they stem from, by place.
@@ -116,9 +117,9 @@ impl TableBuilder {
             order: (0..columns.len()).collect(),
             announced: columns.len(),
             columns,
+            system: system_columns(&index),
             index,
             fresh: Vec::new(),
-            system: [None; 5],
             rows: 0,
             roots: Vec::new(),
             has_claims: false,
@@ -270,6 +271,7 @@ impl TableBuilder {
             ));
         }
         self.index.insert(name.clone(), at);
+        self.system = system_columns(&self.index);
         self.columns.push(Column::new(name, data_type, nullable));
         Ok(at)
     }
@@ -302,18 +304,14 @@ impl TableBuilder {
     /// Whether its rows say which root rows they stem from.
     pub fn has_root_ids(&self) -> bool {
         self.system.get(System::RootId as usize).is_some_and(Option::is_some)
-            || self.find(System::RootId.name()).is_some()
     }
 
     /// The number of one of our own columns.
     fn system(&mut self, system: System, data_type: DataType) -> Result<usize> {
-        if let Some(Some(at)) = self.system.get(system as usize) {
-            return Ok(*at);
-        }
         let name = system.name();
-        let at = match self.find(name) {
-            Some(at) => at,
-            None => {
+        let at = match self.system.get(system as usize) {
+            Some(Some(at)) => *at,
+            _ => {
                 self.settle_order();
                 let at = self.add(name.to_owned(), data_type, false)?;
                 self.order.push(at);
@@ -324,9 +322,6 @@ impl TableBuilder {
         if column.data_type != data_type {
             let message = format!("the column `{name}` is {}", column.data_type);
             return Err(Error::new(Kind::Schema, message).advice("the name is taken by the loader: rename the column"));
-        }
-        if let Some(known) = self.system.get_mut(system as usize) {
-            *known = Some(at);
         }
         Ok(at)
     }
@@ -368,11 +363,11 @@ impl TableBuilder {
         self.roots.truncate(mark.rows);
         self.fresh.clear();
         let has_lost = mark.columns < self.columns.len();
-        if has_lost {
-            self.system = [None; 5];
-        }
         for column in self.columns.drain(mark.columns.min(self.columns.len())..) {
             self.index.remove(&column.name);
+        }
+        if has_lost {
+            self.system = system_columns(&self.index);
         }
         self.order.retain(|at| *at < mark.columns);
         self.columns.iter_mut().for_each(|column| column.truncate(mark.rows));
@@ -418,29 +413,6 @@ impl TableBuilder {
     }
 }
 
-/// A column of our own.
-#[derive(Clone, Copy)]
-pub enum System {
-    /// The load that brought the row.
-    LoadId,
-    /// The row's id.
-    Id,
-    /// The id of the row that it is a child of.
-    ParentId,
-    /// Its place in the list, from 0.
-    ListIdx,
-    /// The id of the root row that it stems from.
-    RootId,
-}
-
-impl System {
-    fn name(self) -> &'static str {
-        match self {
-            Self::LoadId => "_dlt_load_id",
-            Self::Id => "_dlt_id",
-            Self::ParentId => "_dlt_parent_id",
-            Self::ListIdx => "_dlt_list_idx",
-            Self::RootId => "_dlt_root_id",
-        }
-    }
+fn system_columns(index: &BTreeMap<String, usize>) -> [Option<usize>; System::ALL.len()] {
+    System::ALL.map(|system| index.get(system.name()).copied())
 }

@@ -3,10 +3,11 @@
 use super::cell::{Fit, Scalar};
 use super::changes::ChangeKind;
 use super::contract::frozen;
-use super::layout::{Owner, ROW_ID};
+use super::layout::Owner;
 use super::naming::SEPARATOR;
 use super::schema::DataType;
-use super::table::{Put, System, TableBuilder};
+use super::system::{ROW_ID, System};
+use super::table::{Put, TableBuilder};
 use super::{Added, Shaper, Target, changes, identity};
 use crate::config::model::{ContractMode, OnCollision};
 use crate::error::{Error, Kind};

@@ -97,6 +97,16 @@ impl Duplicates {
     }
 }
 
+impl Strategy {
+    /// Columns by which rows are replaced together; empty where it has none.
+    fn merge_key(&self) -> &[String] {
+        match self {
+            Self::DeleteInsert { merge_key } | Self::Scd2(Scd2 { merge_key, .. }) => merge_key,
+            Self::Upsert | Self::InsertOnly => &[],
+        }
+    }
+}
+
 impl Scd2 {
     /// Versions by the hash of the record, in dlt's columns.
     pub fn of_records() -> Self {
@@ -157,7 +167,9 @@ impl ResourcePlan {
         let in_place = (!key.is_empty()).then_some(Step::Delete(key));
         let one_of_each_key = merge.duplicates.step(key.iter().map(String::as_str).collect());
         match &merge.strategy {
-            Strategy::DeleteInsert { merge_key } => {
+            // The id of a row that is upserted is the hash of its key, so one that is deleted and inserted is the row that it was.
+            Strategy::DeleteInsert { .. } | Strategy::Upsert => {
+                let merge_key = merge.strategy.merge_key();
                 // Rows that are replaced together are so whatever record of a key counts.
                 let together = (!merge_key.is_empty()).then_some(Step::Delete(merge_key));
                 together
@@ -169,14 +181,6 @@ impl ResourcePlan {
                     .chain([Step::Insert(None)])
                     .collect()
             }
-            // The id of such a row is the hash of its key, so a row that is deleted and inserted is the row that it was.
-            Strategy::Upsert => one_of_each_key
-                .into_iter()
-                .chain(older)
-                .chain(in_place)
-                .chain(deleted)
-                .chain([Step::Insert(None)])
-                .collect(),
             Strategy::InsertOnly => one_of_each_key
                 .into_iter()
                 .chain(deleted)
@@ -196,19 +200,14 @@ impl ResourcePlan {
 
     /// The columns in which each staged row must have a value, since rows are found by them.
     pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
-        let more = match &self.write_disposition {
-            WriteDisposition::Merge(Merge { strategy: Strategy::DeleteInsert { merge_key }, .. }) => {
-                merge_key.as_slice()
-            }
-            WriteDisposition::Merge(Merge { strategy: Strategy::Scd2(scd2), .. }) => scd2.merge_key.as_slice(),
-            _ => &[],
+        let strategy = match &self.write_disposition {
+            WriteDisposition::Merge(merge) => Some(&merge.strategy),
+            WriteDisposition::Append | WriteDisposition::Replace => None,
         };
-        let version = match &self.write_disposition {
-            WriteDisposition::Merge(Merge { strategy: Strategy::Scd2(scd2), .. }) => Some(&scd2.row_version),
-            _ => None,
-        };
-        let is_merged = matches!(self.write_disposition, WriteDisposition::Merge(_));
-        self.primary_key.iter().filter(move |_| is_merged).chain(more).chain(version)
+        strategy.into_iter().flat_map(move |strategy| {
+            let version = if let Strategy::Scd2(scd2) = strategy { Some(&scd2.row_version) } else { None };
+            self.primary_key.iter().chain(strategy.merge_key()).chain(version)
+        })
     }
 
     /// The columns that the root table must have whatever is delivered.

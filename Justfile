@@ -11,7 +11,7 @@ demo: setup
     scripts/demo.sh "{{ target }}/release"
 
 # Run all tests
-test: setup setup-test
+test: setup setup-destinations setup-test
     cargo test --release --workspace
 
 # Build the program (release/spile in Cargo's target folder) and the component beside it (spile.wasm)
@@ -46,6 +46,10 @@ fuzz SECONDS="60":
 # Find or fetch what the other recipes need: toolchain, wasm target, DuckDB's ADBC driver
 setup:
     @scripts/setup.sh
+
+# Find or fetch the ADBC drivers of PostgreSQL and SQLite
+setup-destinations:
+    @scripts/setup-destinations.sh
 
 # Find or fetch what only the tests need: dlt, which the conformance tests compare with
 setup-test:

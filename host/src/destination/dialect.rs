@@ -2,6 +2,9 @@
 
 use arrow_schema::TimeUnit;
 
+use super::Session;
+use crate::error::Result;
+
 /// The type of a column, as the contract names it (`data-type` in `wit/connector.wit`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataType {
@@ -30,6 +33,22 @@ pub enum DataType {
 }
 
 impl DataType {
+    /// One of each, with the precision and scale that dlt gives decimals.
+    #[cfg(test)]
+    pub(super) const EACH: [Self; 11] = [
+        Self::Text,
+        Self::Bigint,
+        Self::Double,
+        Self::Boolean,
+        Self::Timestamp,
+        Self::LocalTimestamp,
+        Self::Date,
+        Self::Time,
+        Self::Binary,
+        Self::Decimal(38, 9),
+        Self::Json,
+    ];
+
     /// The Arrow type in which values of this type travel.
     pub fn arrow(self) -> arrow_schema::DataType {
         match self {
@@ -88,8 +107,20 @@ impl DataType {
     }
 }
 
+/// A table's name in parts, as a driver wants them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The catalog, where a name needs one.
+    pub catalog: Option<String>,
+    /// The schema, where the database has such.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: String,
+}
+
 /// One database's way of saying things. Statements that all of them understand (`CREATE TABLE`, `INSERT … SELECT`,
-/// `DELETE … WHERE EXISTS`, `UPDATE … RETURNING`, parameters as `$1`) are written once, in [`crate::load`].
+/// `DELETE … WHERE … IN`, `UPDATE … RETURNING`, parameters as `$1`, numbered in the order in which they stand) are written once,
+/// in [`crate::load`].
 pub trait Dialect: Send + Sync {
     /// The database's name, for messages.
     fn database(&self) -> &'static str;
@@ -97,17 +128,65 @@ pub trait Dialect: Send + Sync {
     /// The type of a column in `CREATE TABLE`.
     fn column_type(&self, data_type: DataType) -> String;
 
-    /// The reverse of [`Self::column_type`], for a type as the database's catalog writes it. `None` for every other type.
-    fn data_type(&self, declared: &str) -> Option<DataType>;
-
-    /// Gives a column of a table another type, and converts its values. Names come quoted.
-    fn change_type(&self, table: &str, column: &str, data_type: DataType) -> String {
-        format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {}", self.column_type(data_type))
+    /// The type of a column of a staging table, into which a driver writes.
+    fn staging_type(&self, data_type: DataType) -> String {
+        self.column_type(data_type)
     }
 
-    /// A query for the columns of all tables of a schema: text parameters `$1` (catalog) and `$2` (schema); text columns
-    /// table name, column name, declared type, and a boolean, whether the column may be null; in the tables' column order.
+    /// The reverse of [`Self::column_type`] and [`Self::staging_type`], for a type as the database's catalog writes it. `None` for
+    /// every other type.
+    fn data_type(&self, declared: &str) -> Option<DataType>;
+
+    /// The Arrow type in which the driver takes values of an Arrow type of [`DataType::arrow`].
+    fn travels_as(&self, arrow: &arrow_schema::DataType) -> arrow_schema::DataType {
+        arrow.clone()
+    }
+
+    /// Statements that give a column of a table another type, as [`Self::column_type`] and [`Self::staging_type`] write it, and convert its values. Names come quoted.
+    fn change_type(&self, table: &str, column: &str, column_type: &str) -> Vec<String> {
+        vec![format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {column_type}")]
+    }
+
+    /// Where a table of a schema is. `catalog` is that of the session.
+    fn place(&self, catalog: &str, schema: &str, table: &str) -> Place;
+
+    /// A statement that creates a schema where it is missing. `None` where the database has none.
+    fn create_schema(&self, catalog: &str, schema: &str) -> Option<String>;
+
+    /// The present instant, as a value of [`DataType::Timestamp`].
+    fn now(&self) -> &'static str {
+        "CURRENT_TIMESTAMP"
+    }
+
+    /// A query for the columns of all tables of a schema: text parameter `$1` (schema); text columns table name, column name,
+    /// declared type, and a boolean or a number that is not 0, whether the column may be null; in the tables' column order.
     fn columns_query(&self) -> &'static str;
+
+    /// The bytes that an identifier may have; the database cuts off what is beyond.
+    fn longest_identifier(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether a character cannot be stored in text; a JSON document cannot have its escape either.
+    fn refuses_character(&self, _character: char) -> bool {
+        false
+    }
+
+    /// Keeps other runs of a pipeline out, as long as the session lasts.
+    ///
+    /// # Errors
+    /// [`crate::Class::Destination`] that names the one that holds it.
+    fn hold(&self, _session: &mut Session, _dataset: &str, _pipeline: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Keeps other pipelines out of a dataset until the transaction ends.
+    ///
+    /// # Errors
+    /// [`crate::Class::Destination`].
+    fn hold_dataset(&self, _session: &mut Session, _dataset: &str) -> Result<()> {
+        Ok(())
+    }
 
     /// An identifier, quoted: whatever it contains, it stays one identifier.
     fn quote(&self, identifier: &str) -> String {
@@ -121,18 +200,7 @@ mod tests {
 
     #[test]
     fn arrow_types_lead_back_to_the_data_type() {
-        for data_type in [
-            DataType::Text,
-            DataType::Bigint,
-            DataType::Double,
-            DataType::Boolean,
-            DataType::Timestamp,
-            DataType::LocalTimestamp,
-            DataType::Date,
-            DataType::Time,
-            DataType::Binary,
-            DataType::Decimal(38, 9),
-        ] {
+        for data_type in DataType::EACH.into_iter().filter(|data_type| *data_type != DataType::Json) {
             assert_eq!(DataType::of_arrow(&data_type.arrow()), Some(data_type));
         }
         // JSON travels as text: only a declaration tells them apart.

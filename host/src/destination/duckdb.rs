@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf, absolute},
+    path::{Path, PathBuf},
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,8 +14,9 @@ use adbc_driver_manager::ManagedDatabase;
 
 use super::{
     Access, DataType, Resources, Session,
-    dialect::Dialect,
+    dialect::{Dialect, Place},
     driver::{self, DriverName},
+    file,
 };
 use crate::error::{Class, Error, Result};
 
@@ -62,9 +63,19 @@ impl Dialect for DuckDb {
         }
     }
 
+    /// It names the catalog: DuckDB calls a file's catalog by the file's stem, and takes `x.t` for ambiguous when both the file and
+    /// a schema are called `x`.
+    fn place(&self, catalog: &str, schema: &str, table: &str) -> Place {
+        Place { catalog: Some(catalog.to_owned()), schema: Some(schema.to_owned()), table: table.to_owned() }
+    }
+
+    fn create_schema(&self, catalog: &str, schema: &str) -> Option<String> {
+        Some(format!("CREATE SCHEMA IF NOT EXISTS {}.{}", self.quote(catalog), self.quote(schema)))
+    }
+
     fn columns_query(&self) -> &'static str {
         "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() \
-         WHERE database_name = $1 AND schema_name = $2 ORDER BY table_name, column_index"
+         WHERE database_name = current_database() AND schema_name = $1 ORDER BY table_name, column_index"
     }
 }
 
@@ -92,7 +103,7 @@ fn open_files() -> MutexGuard<'static, HashMap<PathBuf, Shared>> {
 }
 
 /// A session's part of an open file. Must be dropped after its connection: the last one closes the file.
-pub(super) struct Lease {
+struct Lease {
     path: PathBuf,
 }
 
@@ -111,7 +122,7 @@ impl Drop for Lease {
 
 /// Opens a file, or joins the sessions of this process that have it open (then `resources` are those of the first).
 pub(super) fn open(path: &Path, access: Access, resources: &Resources) -> Result<Session> {
-    let path = locate(path, access)?;
+    let path = file::locate(path, access)?;
     // In this order, so that a failure below drops the database before the lease.
     let (lease, database) = {
         let mut open = open_files();
@@ -134,30 +145,7 @@ pub(super) fn open(path: &Path, access: Access, resources: &Resources) -> Result
     let connection = database.new_connection().map_err(|error| explain(&error, &path))?;
     // From here on the connection keeps the database alive, and the lease outlives the connection.
     drop(database);
-    Session::new(connection, &DuckDb, lease, "SELECT current_database()")
-}
-
-/// The file's one path, however it was written. An absolute path also keeps DuckDB from reading `md:x` or `s3://x` as a service.
-fn locate(path: &Path, access: Access) -> Result<PathBuf> {
-    let unusable = |message: String, path: &Path| Error::new(Class::Config, message).fact("file", path.display());
-    let full = absolute(path).map_err(|error| unusable(format!("not a usable path: {error}"), path))?;
-    let (Some(directory), Some(name)) = (full.parent(), full.file_name()) else {
-        return Err(unusable("the destination is not a file".to_owned(), &full));
-    };
-    if full.is_dir() {
-        return Err(unusable("the destination is a directory; it must be a file".to_owned(), &full));
-    }
-    if full.exists() {
-        return full.canonicalize().map_err(|error| unusable(format!("not a usable path: {error}"), &full));
-    }
-    if access == Access::Read {
-        return Err(Error::new(Class::Destination, "the database does not exist").fact("file", full.display()));
-    }
-    match directory.canonicalize() {
-        Ok(directory) if directory.is_dir() => Ok(directory.join(name)),
-        _ => Err(unusable("the directory of the database does not exist".to_owned(), &full)
-            .advice(format!("create the directory {}, or name another file", directory.display()))),
-    }
+    Session::new(connection, &DuckDb, Some(Box::new(lease)), Some("SELECT current_database()"))
 }
 
 fn open_file(path: &Path, access: Access, resources: &Resources) -> Result<ManagedDatabase> {
@@ -207,19 +195,7 @@ mod tests {
 
     #[test]
     fn declared_types_lead_back_to_the_data_type() {
-        for data_type in [
-            DataType::Text,
-            DataType::Bigint,
-            DataType::Double,
-            DataType::Boolean,
-            DataType::Timestamp,
-            DataType::LocalTimestamp,
-            DataType::Date,
-            DataType::Time,
-            DataType::Binary,
-            DataType::Decimal(38, 9),
-            DataType::Json,
-        ] {
+        for data_type in DataType::EACH {
             assert_eq!(DuckDb.data_type(&DuckDb.column_type(data_type)), Some(data_type));
         }
         assert_eq!(DuckDb.data_type("INTEGER"), None);

@@ -2,14 +2,17 @@
 //!
 //! A destination is an [ADBC](https://arrow.apache.org/adbc/) driver plus a dialect. Rows go in as Arrow batches, everything
 //! else is SQL. [`Target`] names a database, [`driver`] finds the shared library that speaks to it, [`Session`] is one
-//! connection, and [`dialect::Dialect`] says what differs between databases: one file each, such as [`duckdb`].
+//! connection, and [`dialect::Dialect`] says what differs between databases: one file each: [`duckdb`], [`postgres`], [`sqlite`].
 //!
 //! Identifiers are always quoted and values are always bound: nothing from outside is part of the text of a statement.
 
 pub mod dialect;
 pub mod driver;
 pub mod duckdb;
+mod file;
+pub mod postgres;
 mod session;
+pub mod sqlite;
 
 use std::{fmt, path::PathBuf};
 
@@ -29,35 +32,52 @@ pub enum Target {
         /// The file, relative to the working directory or absolute.
         path: PathBuf,
     },
+    /// A database of a PostgreSQL server: `postgresql://USER@HOST:PORT/DATABASE`.
+    Postgres {
+        /// Where it is.
+        address: postgres::Address,
+    },
+    /// A SQLite file: `sqlite:PATH`. It is created where it does not exist.
+    Sqlite {
+        /// The file, relative to the working directory or absolute.
+        path: PathBuf,
+    },
 }
 
 /// The forms of a target, for messages.
-const FORMS: &str = "duckdb:PATH";
+const FORMS: &str = "duckdb:PATH, postgresql://USER@HOST/DATABASE, sqlite:PATH";
 
 impl Target {
-    /// Reads `duckdb:PATH`.
+    /// Reads `duckdb:PATH`, `sqlite:PATH` or a URI as libpq has it, `postgresql://…`.
     ///
     /// # Errors
-    /// [`Class::Config`] for an unknown scheme, a missing path, and DuckDB's `:memory:`, whose rows would be lost.
+    /// [`Class::Config`] for an unknown scheme, a missing path, and a database in memory (`:memory:`), whose rows would be lost.
     ///
     /// ```
     /// # use spile_host::destination::Target;
     /// assert_eq!(Target::parse("duckdb:out.duckdb")?, Target::DuckDb { path: "out.duckdb".into() });
+    /// assert_eq!(Target::parse("postgresql://me:secret@db/x")?.to_string(), "postgresql://me:***@db/x");
     /// assert!(Target::parse("mysql:x").is_err());
     /// # Ok::<(), spile_host::Error>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = |message: String| Error::new(Class::Config, message).advice(format!("write {FORMS}"));
-        match text.split_once(':') {
-            Some(("duckdb", ":memory:")) => {
+        let wrong = |message: String| Error::new(Class::Config, message).advice(format!("write one of {FORMS}"));
+        let (scheme, rest) =
+            text.split_once(':').ok_or_else(|| wrong(format!("`{text}` is not a destination; there is: {FORMS}")))?;
+        match (scheme, rest) {
+            ("postgresql" | "postgres", _) => match postgres::Address::new(text) {
+                Some(address) => Ok(Self::Postgres { address }),
+                None => Err(wrong(format!("after `{scheme}:` comes `//`, then the server and the database"))),
+            },
+            ("duckdb" | "sqlite", ":memory:") => {
                 Err(wrong("a database in memory is gone at the end of the run: name a file".to_owned()))
             }
-            Some(("duckdb", path)) if path.trim().is_empty() || path.contains('\0') => {
-                Err(wrong("the destination `duckdb:` names no file".to_owned()))
+            ("duckdb" | "sqlite", path) if path.trim().is_empty() || path.contains('\0') => {
+                Err(wrong(format!("the destination `{scheme}:` names no file")))
             }
-            Some(("duckdb", path)) => Ok(Self::DuckDb { path: path.into() }),
-            Some((scheme, _)) => Err(wrong(format!("there is no destination `{scheme}:`; there is: {FORMS}"))),
-            None => Err(wrong(format!("`{text}` is not a destination; there is: {FORMS}"))),
+            ("duckdb", path) => Ok(Self::DuckDb { path: path.into() }),
+            ("sqlite", path) => Ok(Self::Sqlite { path: path.into() }),
+            _ => Err(wrong(format!("there is no destination `{scheme}:`; there is: {FORMS}"))),
         }
     }
 }
@@ -66,11 +86,13 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DuckDb { path } => write!(f, "duckdb:{}", path.display()),
+            Self::Postgres { address } => write!(f, "{address}"),
+            Self::Sqlite { path } => write!(f, "sqlite:{}", path.display()),
         }
     }
 }
 
-/// How much a database may take of the machine.
+/// How much a database that runs in this process may take of the machine.
 #[derive(Clone, Debug)]
 pub struct Resources {
     /// What its own buffers may hold, as DuckDB writes sizes: `1GB`, `512MiB`.
@@ -102,6 +124,8 @@ pub enum Access {
 pub fn open(target: &Target, access: Access, resources: &Resources) -> Result<Session> {
     match target {
         Target::DuckDb { path } => duckdb::open(path, access, resources),
+        Target::Postgres { address } => postgres::open(address, access),
+        Target::Sqlite { path } => sqlite::open(path, access),
     }
 }
 
@@ -124,7 +148,9 @@ mod tests {
         assert_eq!(target, Target::DuckDb { path: "/tmp/a:b.duckdb".into() });
         assert_eq!(target.to_string(), "duckdb:/tmp/a:b.duckdb");
         for (text, part) in [
-            ("postgres://host/db", "no destination `postgres:`; there is: duckdb:PATH"),
+            ("mysql://host/db", "no destination `mysql:`; there is: duckdb:PATH, postgresql://"),
+            ("postgres:db", "after `postgres:` comes `//`"),
+            ("sqlite:", "names no file"),
             ("out.duckdb", "`out.duckdb` is not a destination"),
             ("duckdb:", "names no file"),
             ("duckdb::memory:", "in memory"),

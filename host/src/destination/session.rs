@@ -1,6 +1,6 @@
 //! One connection to a database.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{any::Any, collections::HashMap, sync::Arc};
 
 use adbc_core::{
     Connection, Optionable, Statement,
@@ -14,7 +14,9 @@ use arrow_array::{
 };
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::{dialect::Dialect, duckdb::Lease};
+use arrow_cast::cast::{CastOptions, cast_with_options};
+
+use super::dialect::Dialect;
 use crate::error::{Class, Error, Result};
 
 /// A value for a parameter of a statement.
@@ -44,21 +46,28 @@ pub struct Session {
     connection: ManagedConnection,
     dialect: &'static dyn Dialect,
     catalog: String,
-    // Dropped after the connection.
-    _lease: Lease,
+    // What the connection needs as long as it lives: dropped after it.
+    kept: Vec<Box<dyn Any + Send>>,
 }
 
 impl Session {
     pub(super) fn new(
         connection: ManagedConnection,
         dialect: &'static dyn Dialect,
-        lease: Lease,
-        catalog_query: &str,
+        lease: Option<Box<dyn Any + Send>>,
+        catalog_query: Option<&str>,
     ) -> Result<Self> {
-        let mut session = Self { connection, dialect, catalog: String::new(), _lease: lease };
-        let rows = session.query(catalog_query, &[])?;
-        session.catalog = rows.first().and_then(|rows| text(rows, 0, 0)).unwrap_or_default();
+        let mut session = Self { connection, dialect, catalog: String::new(), kept: lease.into_iter().collect() };
+        if let Some(query) = catalog_query {
+            let rows = session.query(query, &[])?;
+            session.catalog = rows.first().and_then(|rows| text(rows, 0, 0)).unwrap_or_default();
+        }
         Ok(session)
+    }
+
+    /// Keeps something until the connection has ended.
+    pub(super) fn keep(&mut self, lease: impl Any + Send) {
+        self.kept.push(Box::new(lease));
     }
 
     /// The database's way of saying things.
@@ -66,15 +75,19 @@ impl Session {
         self.dialect
     }
 
-    /// A table's full name, quoted. It starts with the catalog: DuckDB calls a file's catalog by the file's stem, and takes
-    /// `x.t` for ambiguous when both the file and a schema are called `x`.
+    /// A table's full name, quoted.
     pub fn qualified(&self, schema: &str, table: &str) -> String {
-        format!("{}.{}", self.qualified_schema(schema), self.dialect.quote(table))
+        let place = self.dialect.place(&self.catalog, schema, table);
+        let parts = place.catalog.into_iter().chain(place.schema).chain([place.table]);
+        parts.map(|part| self.dialect.quote(&part)).collect::<Vec<_>>().join(".")
     }
 
-    /// A schema's full name, quoted.
-    pub fn qualified_schema(&self, schema: &str) -> String {
-        format!("{}.{}", self.dialect.quote(&self.catalog), self.dialect.quote(schema))
+    /// Creates a schema where it is missing.
+    pub fn create_schema(&mut self, schema: &str) -> Result<()> {
+        match self.dialect.create_schema(&self.catalog, schema) {
+            Some(statement) => self.run(&statement, &[]).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Runs a statement; gives the number of rows that it changed.
@@ -99,15 +112,22 @@ impl Session {
     pub fn ingest(&mut self, schema: &str, table: &str, columns: SchemaRef, batches: Vec<RecordBatch>) -> Result<u64> {
         // Ingest options stick to a statement, so each ingest has its own.
         let mut statement = self.connection.new_statement().map_err(|error| self.failure(&error))?;
-        for (option, value) in [
-            (OptionStatement::TargetCatalog, self.catalog.as_str().into()),
-            (OptionStatement::TargetDbSchema, schema.into()),
-            (OptionStatement::TargetTable, table.into()),
-            (OptionStatement::IngestMode, IngestMode::Append.into()),
-        ] {
-            statement.set_option(option, value).map_err(|error| self.failure(&error))?;
+        let place = self.dialect.place(&self.catalog, schema, table);
+        let place = [
+            place.catalog.map(|catalog| (OptionStatement::TargetCatalog, catalog)),
+            place.schema.map(|schema| (OptionStatement::TargetDbSchema, schema)),
+            Some((OptionStatement::TargetTable, place.table)),
+        ];
+        for (option, value) in place.into_iter().flatten() {
+            statement.set_option(option, value.as_str().into()).map_err(|error| self.failure(&error))?;
         }
+        statement
+            .set_option(OptionStatement::IngestMode, IngestMode::Append.into())
+            .map_err(|error| self.failure(&error))?;
         let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let batches = batches.into_iter().map(|batch| self.travelling(batch)).collect::<Result<Vec<_>, _>>();
+        let batches = batches.map_err(|error| self.refusal("the rows cannot be written", &error))?;
+        let columns = batches.first().map_or(columns, RecordBatch::schema);
         let reader = RecordBatchIterator::new(batches.into_iter().map(Ok), columns);
         statement.bind_stream(Box::new(reader)).map_err(|error| self.failure(&error))?;
         statement.execute_update().map_err(|error| self.failure(&error).fact("table", table))?;
@@ -135,18 +155,16 @@ impl Session {
 
     /// The columns of each table of a schema, in the tables' order.
     pub fn columns(&mut self, schema: &str) -> Result<HashMap<String, Vec<StoredColumn>>> {
-        let catalog = self.catalog.clone();
-        let values = [Value::Text(Some(&catalog)), Value::Text(Some(schema))];
+        let values = [Value::Text(Some(schema))];
         let mut tables: HashMap<String, Vec<StoredColumn>> = HashMap::new();
         for rows in self.query(self.dialect.columns_query(), &values)? {
-            let nullable = rows.columns().get(3).and_then(|column| column.as_boolean_opt());
             for row in 0..rows.num_rows() {
                 let (Some(table), Some(name), Some(declared)) =
                     (text(&rows, 0, row), text(&rows, 1, row), text(&rows, 2, row))
                 else {
                     continue;
                 };
-                let nullable = nullable.is_none_or(|nullable| nullable.is_null(row) || nullable.value(row));
+                let nullable = boolean(&rows, 3, row).unwrap_or(true);
                 tables.entry(table).or_default().push(StoredColumn { name, declared, nullable });
             }
         }
@@ -163,15 +181,40 @@ impl Session {
         Ok(statement)
     }
 
+    /// Rows of the Arrow types in which the driver takes them.
+    fn travelling(&self, batch: RecordBatch) -> Result<RecordBatch, arrow_schema::ArrowError> {
+        let exact = CastOptions { safe: false, ..CastOptions::default() };
+        let types: Vec<_> = batch.columns().iter().map(|column| self.dialect.travels_as(column.data_type())).collect();
+        if batch.columns().iter().zip(&types).all(|(column, arrow)| column.data_type() == arrow) {
+            return Ok(batch);
+        }
+        let fields = batch
+            .schema()
+            .fields()
+            .iter()
+            .zip(&types)
+            .map(|(field, arrow)| field.as_ref().clone().with_data_type(arrow.clone()))
+            .collect::<Vec<_>>();
+        let columns =
+            batch.columns().iter().zip(&types).map(|(column, arrow)| cast_with_options(column, arrow, &exact));
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect::<Result<_, _>>()?)
+    }
+
     fn failure(&self, error: &adbc_core::error::Error) -> Error {
-        // The first line says what is wrong; the others show our own SQL.
-        let reason = error.message.trim().lines().next().unwrap_or_default();
-        Error::new(Class::Destination, format!("{} refused: {reason}", self.dialect.database()))
+        Error::new(Class::Destination, format!("{} refused: {}", self.dialect.database(), reason(&error.message)))
     }
 
     fn refusal(&self, what: &str, error: &arrow_schema::ArrowError) -> Error {
         Error::new(Class::Destination, format!("{what}: {error}")).fact("database", self.dialect.database())
     }
+}
+
+/// What a driver says, without what it did and the SQL, which is our own: the first line says what is wrong.
+pub(super) fn reason(message: &str) -> &str {
+    let line = message.trim().lines().next().unwrap_or_default();
+    // PostgreSQL's driver: `[libpq] Failed to execute query …: ERROR:  …`.
+    let line = line.split_once("ERROR:").or_else(|| line.split_once("FATAL:")).map_or(line, |(_, reason)| reason);
+    line.trim()
 }
 
 /// A record batch of one row: the parameters `$1`, `$2`, …
@@ -216,4 +259,12 @@ pub(crate) fn text(rows: &RecordBatch, column: usize, row: usize) -> Option<Stri
 pub(crate) fn bigint(rows: &RecordBatch, column: usize, row: usize) -> Option<i64> {
     let column = rows.columns().get(column)?.as_primitive_opt::<Int64Type>()?;
     (row < column.len() && column.is_valid(row)).then(|| column.value(row))
+}
+
+/// The boolean at a place of a result, or whether the number there is not 0. `None` for null, or where there is neither.
+pub(crate) fn boolean(rows: &RecordBatch, column: usize, row: usize) -> Option<bool> {
+    let Some(values) = rows.columns().get(column)?.as_boolean_opt() else {
+        return bigint(rows, column, row).map(|number| number != 0);
+    };
+    (row < values.len() && values.is_valid(row)).then(|| values.value(row))
 }

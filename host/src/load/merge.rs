@@ -1,6 +1,7 @@
 //! The statements by which the staged rows of a root table and its child tables meet the final rows.
 //!
-//! A strategy is a list of [`Step`]s; here is the SQL of each, which DuckDB, PostgreSQL (15) and SQLite (3.39) understand alike.
+//! A strategy is a list of [`Step`]s; here is the SQL of each, which DuckDB, PostgreSQL (15) and SQLite (3.39) understand alike, and
+//! each carries out without a look at every pair of rows: by `IN` and by joins on equal values, never by a subquery for each row.
 //! First final rows go, found by the staged ones; then the staged rows are thinned out, in the staging tables themselves, which end
 //! with the same transaction; what is left of them is inserted. Final child rows are found by `_dlt_root_id`, the `_dlt_id` of
 //! the root row that they stem from, however deep they are; staged ones by [`ROOT`], since several staged root rows may have
@@ -90,7 +91,7 @@ impl Meeting<'_> {
         match step {
             Step::Empty | Step::Insert(_) => Ok(()),
             Step::Delete(key) => {
-                let matched = format!("EXISTS (SELECT 1 FROM {staged} AS s WHERE {})", self.same(key));
+                let matched = self.among("f", key, "s", staged);
                 self.delete(&matched)
             }
             Step::Retire(scd2) => self.retire(scd2, staged),
@@ -98,11 +99,11 @@ impl Meeting<'_> {
             Step::LeaveOutOlder(key, (column, order)) => match self.column(column) {
                 None => Ok(()),
                 Some(_) => {
-                    let (same, column) = (self.same(key), self.quote(column));
+                    let (same, column) = (self.same("o", "f", key), self.quote(column));
                     let before = if matches!(order, Order::Ascending) { "<" } else { ">" };
                     self.leave_out_duplicates(&format!(
-                        "EXISTS (SELECT 1 FROM {last} AS f WHERE {same} AND (f.{column} {before} s.{column} \
-                         OR (f.{column} IS NOT NULL AND s.{column} IS NULL)))"
+                        "\"{SEQUENCE}\" IN (SELECT o.\"{SEQUENCE}\" FROM {staged} AS o JOIN {last} AS f ON {same} \
+                         WHERE f.{column} {before} o.{column} OR (f.{column} IS NOT NULL AND o.{column} IS NULL))"
                     ))
                 }
             },
@@ -116,13 +117,13 @@ impl Meeting<'_> {
                 }
             },
             Step::LeaveOutKnown(key) => {
-                let known = format!("EXISTS (SELECT 1 FROM {last} AS f WHERE {})", self.same(key));
+                let known = self.among("s", key, "f", last);
                 self.leave_out(&known, &[]).map(drop)
             }
             Step::LeaveOutValid(scd2) => {
                 let (is_valid, value) = self.is_valid(scd2, 1);
-                let same = self.same(std::slice::from_ref(&scd2.row_version));
-                let valid = format!("EXISTS (SELECT 1 FROM {last} AS f WHERE {same} AND {is_valid})");
+                let version = self.quote(&scd2.row_version);
+                let valid = format!("s.{version} IN (SELECT f.{version} FROM {last} AS f WHERE {is_valid})");
                 self.leave_out(&valid, &value)?;
                 self.leave_out_known_children()
             }
@@ -155,15 +156,16 @@ impl Meeting<'_> {
 
     fn retire(&mut self, scd2: &Scd2, staged: &str) -> Result<()> {
         let (is_valid, value) = self.is_valid(scd2, 2);
-        let same = self.same(std::slice::from_ref(&scd2.row_version));
+        let version = self.quote(&scd2.row_version);
         let is_there = match scd2.merge_key.as_slice() {
             [] => String::new(),
-            key => format!(" AND EXISTS (SELECT 1 FROM {staged} AS s WHERE {})", self.same(key)),
+            key => format!(" AND {}", self.among("f", key, "s", staged)),
         };
         let sql = format!(
-            "UPDATE {} AS f SET {} = $1 WHERE {is_valid} AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {same}){is_there}",
-            self.root.last,
-            self.quote(&scd2.valid_to)
+            "UPDATE {last} AS f SET {} = $1 WHERE {is_valid} AND f.{version} IN (SELECT g.{version} FROM {last} AS g \
+             LEFT JOIN {staged} AS s ON s.{version} = g.{version} WHERE s.{version} IS NULL){is_there}",
+            self.quote(&scd2.valid_to),
+            last = self.root.last,
         );
         let values: Vec<_> = [Value::Timestamp(scd2.boundary.unwrap_or(self.began))].into_iter().chain(value).collect();
         self.session.run(&sql, &values).map(drop)
@@ -181,7 +183,10 @@ impl Meeting<'_> {
         }
         for (child, count) in self.children.iter().zip(of_children) {
             let Some(of_child) = &child.staged else { continue };
-            let sql = format!("DELETE FROM {of_child} WHERE \"{ROOT}\" NOT IN (SELECT \"{SEQUENCE}\" FROM {staged})");
+            let sql = format!(
+                "DELETE FROM {of_child} WHERE \"{ROOT}\" IN (SELECT c.\"{ROOT}\" FROM {of_child} AS c \
+                 LEFT JOIN {staged} AS s ON s.\"{SEQUENCE}\" = c.\"{ROOT}\" WHERE s.\"{SEQUENCE}\" IS NULL)"
+            );
             *count = self.session.run(&sql, &[])?;
         }
         Ok(left_out)
@@ -200,10 +205,8 @@ impl Meeting<'_> {
     fn leave_out_known_children(&mut self) -> Result<()> {
         for child in self.children {
             let Some(staged) = &child.staged else { continue };
-            let sql = format!(
-                "DELETE FROM {staged} AS s WHERE EXISTS (SELECT 1 FROM {} AS f WHERE f.\"{ROW_ID}\" = s.\"{ROW_ID}\")",
-                child.last
-            );
+            let sql =
+                format!("DELETE FROM {staged} WHERE \"{ROW_ID}\" IN (SELECT f.\"{ROW_ID}\" FROM {} AS f)", child.last);
             self.session.run(&sql, &[])?;
         }
         Ok(())
@@ -240,10 +243,14 @@ impl Meeting<'_> {
     /// A condition: the staged root row `s` is not the one that is kept of those with the same values in some columns.
     fn surplus(&self, by: &[&str], sorted: Option<(&str, Order)>, staged: &str) -> String {
         let by: Vec<_> = by.iter().map(|column| self.quote(column)).collect();
-        let by = by.join(", ");
+        let same: Vec<_> = by.iter().map(|column| format!("o.{column} = n.{column}")).collect();
+        let (by, same) = (by.join(", "), same.join(" AND "));
         // A column that no record of the run has leaves all rows alike.
         let Some((column, order)) = sorted.filter(|(column, _)| self.column(column).is_some()) else {
-            return format!("\"{SEQUENCE}\" NOT IN (SELECT max(\"{SEQUENCE}\") FROM {staged} GROUP BY {by})");
+            return format!(
+                "\"{SEQUENCE}\" IN (SELECT o.\"{SEQUENCE}\" FROM {staged} AS o JOIN (SELECT {by}, max(\"{SEQUENCE}\") AS kept \
+                 FROM {staged} GROUP BY {by} HAVING count(*) > 1) AS n ON {same} WHERE o.\"{SEQUENCE}\" <> n.kept)"
+            );
         };
         let (column, order) = (self.quote(column), if matches!(order, Order::Ascending) { "ASC" } else { "DESC" });
         // Databases differ in where nulls stand.
@@ -254,10 +261,21 @@ impl Meeting<'_> {
         )
     }
 
-    /// A condition: the staged row `s` and the final row `f` have the same values in some columns.
-    fn same(&self, columns: &[String]) -> String {
-        let same = columns.iter().map(|column| self.quote(column)).map(|column| format!("s.{column} = f.{column}"));
-        same.collect::<Vec<_>>().join(" AND ")
+    /// A condition: two rows have the same values in some columns.
+    fn same(&self, one: &str, other: &str, columns: &[String]) -> String {
+        let columns = columns.iter().map(|column| self.quote(column));
+        columns.map(|column| format!("{one}.{column} = {other}.{column}")).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// A condition: some row of a table has the values of the row `one` in some columns.
+    fn among(&self, one: &str, columns: &[String], other: &str, table: &str) -> String {
+        let of = |row: &str| {
+            let columns = columns.iter().map(|column| format!("{row}.{}", self.quote(column)));
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        let (these, those) = (of(one), of(other));
+        let these = if columns.len() == 1 { these } else { format!("({these})") };
+        format!("{these} IN (SELECT {those} FROM {table} AS {other})")
     }
 
     /// A condition: the final row `f` is a valid version. With the value, if any, of its parameter `$nth`.

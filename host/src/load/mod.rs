@@ -17,11 +17,17 @@
 //! | `publish` | migrates the final tables, merges, notes the load |
 //! | `disposition` | the ways in which staged rows meet final rows, each as a list of steps |
 //! | `merge` | the statements of these steps |
+//! | `by_hand` | what a person changed in the final tables |
+//! | `names` | names that are too long for the database |
+//! | `characters` | characters that the database cannot store |
 //! | `load_id` | names of loads |
 
+mod by_hand;
+mod characters;
 mod disposition;
 mod load_id;
 mod merge;
+mod names;
 mod package;
 mod publish;
 mod staging;
@@ -242,10 +248,16 @@ impl Loader {
     /// # Errors
     /// [`Class::Config`] where the options contradict each other or the target cannot be right; [`Class::Destination`] where
     /// the database cannot be opened, or another pipeline's interrupted run holds one of the staging tables.
-    pub fn begin(target: &Target, options: Options) -> Result<(Self, Resumed)> {
+    pub fn begin(target: &Target, mut options: Options) -> Result<(Self, Resumed)> {
         options.check()?;
         let mut session = destination::open(target, Access::Write, &options.limits)?;
-        let (package, resumed) = session.transaction(|session| Package::begin(session, &options))?;
+        let dialect = session.dialect();
+        names::fit_options(&mut options, dialect)?;
+        dialect.hold(&mut session, &options.dataset, &options.pipeline)?;
+        let (package, resumed) = session.transaction(|session| {
+            dialect.hold_dataset(session, &options.dataset)?;
+            Package::begin(session, &options)
+        })?;
         let staging = Staging::new(&mut session, &options, &package)?;
         Ok((Self { session, options, package, staging, last_commit: Instant::now() }, resumed))
     }
@@ -255,7 +267,8 @@ impl Loader {
     /// # Errors
     /// [`Class::Source`] for a row without a value in its key, [`Class::Internal`] for a batch that contradicts its own
     /// declarations: nothing of the batch is taken then. And as [`Self::commit`].
-    pub fn stage(&mut self, batch: Batch) -> Result<()> {
+    pub fn stage(&mut self, mut batch: Batch) -> Result<()> {
+        names::fit_batch(&mut batch, self.session.dialect());
         self.staging.take(batch, &self.options, self.session.dialect())?;
         let (rows, bytes) = self.staging.buffered();
         let due = rows >= self.options.commit_rows
@@ -305,9 +318,11 @@ impl Loader {
         self.commit()?;
         let Self { session, options, package, staging, .. } = &mut self;
         session.transaction(|session| {
+            session.dialect().hold_dataset(session, &options.dataset)?;
             let tables = staging.tables();
-            let schema = package.note_published(session, next_state, &tables)?;
+            let schema = package.note_published(session, next_state)?;
             let published = publish::publish(session, options, &package.load_id, schema.as_deref(), &tables)?;
+            package.note_tables(session, options, &tables)?;
             Ok(Published { changes: staging.changes().clone(), ..published })
         })
     }

@@ -12,6 +12,8 @@
 //! | `staged_changes` | JSON: what became of values of the staged rows; null where all went into their columns as they are |
 //! | `tables` | JSON: the tables that the pipeline has written, with the number of their staged rows |
 
+use std::collections::BTreeMap;
+
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,9 @@ pub(super) struct KnownTable {
     /// Rows in its staging table.
     #[serde(default)]
     pub staged: u64,
+    /// The columns of the final table as the last run left them, with their types in the database's words.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
 }
 
 impl KnownTable {
@@ -42,7 +47,7 @@ impl KnownTable {
     /// table, the first stays its resource.
     pub fn place(&mut self, place: Self) {
         if self.root != place.root || self.parent != place.parent {
-            *self = Self { staged: self.staged, ..place };
+            *self = Self { staged: self.staged, columns: std::mem::take(&mut self.columns), ..place };
         }
     }
 }
@@ -65,13 +70,14 @@ impl Package {
         create(session, options)?;
         let state_table = session.qualified(&options.dataset, STATE_TABLE);
         let pipeline = Value::Text(Some(&options.pipeline));
+        let now = session.dialect().now();
         let insert = format!(
             "INSERT INTO {state_table} (\"pipeline_name\", \"run\", \"status\", \"tables\", \"updated_at\") \
-             VALUES ($1, 0, 'done', '[]', CURRENT_TIMESTAMP) ON CONFLICT DO NOTHING"
+             VALUES ($1, 0, 'done', '[]', {now}) ON CONFLICT DO NOTHING"
         );
         session.run(&insert, &[pipeline])?;
         let increment = format!(
-            "UPDATE {state_table} SET \"run\" = \"run\" + 1, \"updated_at\" = CURRENT_TIMESTAMP WHERE \"pipeline_name\" = $1 \
+            "UPDATE {state_table} SET \"run\" = \"run\" + 1, \"updated_at\" = {now} WHERE \"pipeline_name\" = $1 \
              RETURNING \"run\", \"status\", \"digest\", \"load_id\", \"state\", \"schema\", \"staged_state\", \"staged_schema\", \"tables\", \
              \"staged_changes\""
         );
@@ -109,7 +115,7 @@ impl Package {
         // Root tables are known before they have rows: replace empties them even if they get none.
         for plan in &options.resources {
             let (table, root, resource) = (plan.table.clone(), plan.table.clone(), plan.resource.clone());
-            let place = KnownTable { table, root, resource, parent: None, staged: 0 };
+            let place = KnownTable { table, root, resource, parent: None, staged: 0, columns: BTreeMap::new() };
             match tables.iter_mut().find(|known| known.table == place.table) {
                 Some(known) => known.place(place),
                 None => tables.push(place),
@@ -132,9 +138,9 @@ impl Package {
         };
         package.refuse_foreign_rows(session, options)?;
         let sets = if resumes {
-            "\"status\" = 'open', \"digest\" = $3, \"load_id\" = $4, \"tables\" = $5"
+            "\"status\" = 'open', \"digest\" = $1, \"load_id\" = $2, \"tables\" = $3"
         } else {
-            "\"status\" = 'open', \"digest\" = $3, \"load_id\" = $4, \"tables\" = $5, \"staged_state\" = NULL, \"staged_schema\" = NULL, \
+            "\"status\" = 'open', \"digest\" = $1, \"load_id\" = $2, \"tables\" = $3, \"staged_state\" = NULL, \"staged_schema\" = NULL, \
              \"staged_changes\" = NULL"
         };
         let values = [
@@ -164,25 +170,35 @@ impl Package {
             Value::Text(Some(&tables)),
             Value::Text(changes.as_deref()),
         ];
-        let sets = "\"staged_state\" = $3, \"staged_schema\" = coalesce($4, \"staged_schema\"), \"tables\" = $5, \
-                    \"staged_changes\" = $6";
+        let sets = "\"staged_state\" = $1, \"staged_schema\" = coalesce($2, \"staged_schema\"), \"tables\" = $3, \
+                    \"staged_changes\" = $4";
         self.update(session, sets, &values).map(drop)
     }
 
-    /// Proves the fence, and notes that the package is published. Gives the connector's schema.
-    pub fn note_published(&self, session: &mut Session, state: &str, tables: &[KnownTable]) -> Result<Option<String>> {
-        let tables = json(&emptied(tables))?;
-        let sets = "\"status\" = 'done', \"state\" = $3, \"schema\" = coalesce(\"staged_schema\", \"schema\"), \
-                    \"staged_state\" = NULL, \"staged_schema\" = NULL, \"staged_changes\" = NULL, \"tables\" = $4";
-        let rows = self.update(session, sets, &[Value::Text(Some(state)), Value::Text(Some(&tables))])?;
+    /// Proves the fence, and notes that the package is being published. Gives the connector's schema.
+    pub fn note_published(&self, session: &mut Session, state: &str) -> Result<Option<String>> {
+        let sets = "\"status\" = 'done', \"state\" = $1, \"schema\" = coalesce(\"staged_schema\", \"schema\"), \
+                    \"staged_state\" = NULL, \"staged_schema\" = NULL, \"staged_changes\" = NULL";
+        let rows = self.update(session, sets, &[Value::Text(Some(state))])?;
         Ok(text(&rows, 0, 0))
+    }
+
+    /// Notes the tables as they are after the package was published.
+    pub fn note_tables(&self, session: &mut Session, options: &Options, tables: &[KnownTable]) -> Result<()> {
+        let mut stored = session.columns(&options.dataset)?;
+        let mut tables = emptied(tables);
+        for table in &mut tables {
+            let columns = stored.remove(&table.table).unwrap_or_default();
+            table.columns = columns.into_iter().map(|column| (column.name, column.declared)).collect();
+        }
+        self.update(session, "\"tables\" = $1", &[Value::Text(Some(&json(&tables)?))]).map(drop)
     }
 
     /// Proves the fence, drops the staging tables, and notes that nothing is staged. State and schema stay as they were published.
     pub fn discard(&self, session: &mut Session, staging: &str, tables: &[KnownTable]) -> Result<()> {
         let emptied = json(&emptied(tables))?;
         let sets = "\"status\" = 'done', \"staged_state\" = NULL, \"staged_schema\" = NULL, \"staged_changes\" = NULL, \
-                    \"tables\" = $3";
+                    \"tables\" = $1";
         self.update(session, sets, &[Value::Text(Some(&emptied))])?;
         for table in tables {
             session.run(&drop_table(session, staging, &table.table), &[])?;
@@ -190,16 +206,17 @@ impl Package {
         Ok(())
     }
 
-    /// Changes the pipeline's row, if this run still holds it. Gives the published schema.
+    /// Changes the pipeline's row, if this run still holds it. `sets` has the parameters of `values`, from `$1`. Gives the published schema.
     fn update(&self, session: &mut Session, sets: &str, values: &[Value<'_>]) -> Result<RecordBatch> {
+        let (pipeline, run) = (values.len() + 1, values.len() + 2);
         let sql = format!(
-            "UPDATE {} SET {sets}, \"updated_at\" = CURRENT_TIMESTAMP WHERE \"pipeline_name\" = $1 AND \"run\" = $2 RETURNING \"schema\"",
-            self.state_table
+            "UPDATE {} SET {sets}, \"updated_at\" = {} \
+             WHERE \"pipeline_name\" = ${pipeline} AND \"run\" = ${run} RETURNING \"schema\"",
+            self.state_table,
+            session.dialect().now(),
         );
-        let values: Vec<_> = [Value::Text(Some(&self.pipeline)), Value::Bigint(self.run)]
-            .into_iter()
-            .chain(values.iter().copied())
-            .collect();
+        let ours = [Value::Text(Some(&self.pipeline)), Value::Bigint(self.run)];
+        let values: Vec<_> = values.iter().copied().chain(ours).collect();
         let rows = session.query(&sql, &values)?;
         rows.into_iter().find(|rows| rows.num_rows() == 1).ok_or_else(|| {
             Error::new(Class::Destination, "another run took over the pipeline; this one wrote nothing more")
@@ -250,7 +267,7 @@ pub(super) fn drop_table(session: &Session, schema: &str, table: &str) -> String
 /// Creates the schemas and the state table where they are missing.
 fn create(session: &mut Session, options: &Options) -> Result<()> {
     for schema in [&options.dataset, &options.staging()] {
-        session.run(&format!("CREATE SCHEMA IF NOT EXISTS {}", session.qualified_schema(schema)), &[])?;
+        session.create_schema(schema)?;
     }
     let column_type = |data_type| session.dialect().column_type(data_type);
     let (text, bigint) = (column_type(DataType::Text), column_type(DataType::Bigint));

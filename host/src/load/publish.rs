@@ -6,14 +6,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sha3::{Digest, Sha3_256};
 
 use super::{
-    Options, Published, ResourcePlan, load_id,
+    Options, Published, ResourcePlan, by_hand, load_id,
     merge::{ChainTable, merge},
     package::{KnownTable, drop_table},
     staging_table::{ROOT, SEQUENCE},
 };
 use crate::{
     changes::Changes,
-    destination::{DataType, Session, StoredColumn, Value},
+    destination::{DataType, Session, StoredColumn, Value, dialect::Dialect},
     error::Result,
 };
 
@@ -52,6 +52,12 @@ pub(super) fn publish(
         for table in &chain {
             let stored = before.get(&table.known.table).map(Vec::as_slice).unwrap_or_default();
             let more = if table.known.parent.is_none() { plan.columns(session.dialect()) } else { Vec::new() };
+            published.warnings.extend(by_hand::check(
+                table.known,
+                before.get(&table.known.table).map(Vec::as_slice),
+                table.columns,
+                session.dialect(),
+            )?);
             migrate(session, &table.last, table.columns, &more, stored)?;
         }
         if options.full_refresh {
@@ -121,21 +127,32 @@ fn migrate(
         if let (Some(narrow), Some(wide)) = (dialect.data_type(&other.declared), dialect.data_type(&column.declared))
             && narrow.widens_to(wide)
         {
-            session.run(&dialect.change_type(name, &dialect.quote(&column.name), wide), &[])?;
+            for statement in dialect.change_type(name, &dialect.quote(&column.name), &dialect.column_type(wide)) {
+                session.run(&statement, &[])?;
+            }
         }
     }
     if !stored.is_empty() {
         return new.into_iter().try_for_each(|(quoted, column)| {
-            session.run(&format!("ALTER TABLE {name} ADD COLUMN {quoted} {}", column.declared), &[]).map(drop)
+            let column_type = final_type(column, session.dialect());
+            session.run(&format!("ALTER TABLE {name} ADD COLUMN {quoted} {column_type}"), &[]).map(drop)
         });
     }
     let columns: Vec<_> = new
         .into_iter()
         .map(|(quoted, column)| {
-            format!("{quoted} {}{}", column.declared, if column.nullable { "" } else { " NOT NULL" })
+            let column_type = final_type(column, session.dialect());
+            format!("{quoted} {column_type}{}", if column.nullable { "" } else { " NOT NULL" })
         })
         .collect();
     session.run(&format!("CREATE TABLE {name} ({})", columns.join(", ")), &[]).map(drop)
+}
+
+/// The type that a final table has for a column of a staging table.
+fn final_type(column: &StoredColumn, dialect: &dyn Dialect) -> String {
+    dialect
+        .data_type(&column.declared)
+        .map_or_else(|| column.declared.clone(), |data_type| dialect.column_type(data_type))
 }
 
 /// Gives `_dlt_root_id` to child tables from a time when the resource was not merged; without it their rows would outlive
@@ -191,7 +208,8 @@ fn note_load(session: &mut Session, options: &Options, load_id: &str, schema: Op
     let hash = schema.map(|schema| STANDARD.encode(Sha3_256::digest(schema)));
     let insert = format!(
         "INSERT INTO {name} (\"load_id\", \"schema_name\", \"status\", \"inserted_at\", \"schema_version_hash\") \
-         VALUES ($1, $2, 0, CURRENT_TIMESTAMP, $3)"
+         VALUES ($1, $2, 0, {}, $3)",
+        session.dialect().now()
     );
     let values = [Value::Text(Some(load_id)), Value::Text(Some(&options.pipeline)), Value::Text(hash.as_deref())];
     session.run(&insert, &values).map(drop)

@@ -1,6 +1,6 @@
 //! The staging tables of a package: where rows wait, durably, for the end of the run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::Array;
 
@@ -102,11 +102,15 @@ impl Staging {
                 resource: rows.resource.clone(),
                 parent: rows.parent.clone(),
                 staged: 0,
+                columns: BTreeMap::new(),
             };
             checked.push((place, columns));
         }
         let staged: HashMap<String, u64> = self.tables().into_iter().map(|table| (table.table, table.staged)).collect();
-        for ((place, columns), rows) in checked.into_iter().zip(batch.tables) {
+        for ((place, columns), mut rows) in checked.into_iter().zip(batch.tables) {
+            let table = self.tables.iter().find(|table| table.known.table == rows.table);
+            let changes = StagingTable::fit_characters(table, &columns, &mut rows, dialect);
+            changes.into_iter().for_each(|change| self.changes.add(change));
             self.rows += rows.rows.num_rows();
             self.bytes += bytes(&rows.rows);
             // The first root row of the batch has this number.

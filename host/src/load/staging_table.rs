@@ -7,10 +7,11 @@ use arrow_cast::cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType as ArrowType, Field, Schema, SchemaRef};
 
 use super::{
-    Column, TableRows,
+    Column, TableRows, characters,
     package::{KnownTable, drop_table},
 };
 use crate::{
+    changes::Change,
     destination::{DataType, Session, StoredColumn, dialect::Dialect},
     error::{Class, Error, Result},
 };
@@ -140,6 +141,29 @@ impl StagingTable {
         Ok(added)
     }
 
+    /// Puts characters that the database cannot store out of some rows, whose columns [`Self::changed_columns`] gave. Gives the changes.
+    pub fn fit_characters(
+        table: Option<&Self>,
+        columns: &[StagingColumn],
+        rows: &mut TableRows,
+        dialect: &dyn Dialect,
+    ) -> Vec<Change> {
+        let schema = rows.rows.schema();
+        let (mut fitted, mut changes) = (rows.rows.columns().to_vec(), Vec::new());
+        for (values, field) in fitted.iter_mut().zip(schema.fields()) {
+            let Some(data_type) = has(table, columns, field.name()) else { continue };
+            let Some((fit, count, first)) = characters::fit(values, data_type, dialect) else { continue };
+            *values = fit;
+            changes.push(characters::change(&rows.resource, &rows.table, field.name(), count, &first));
+        }
+        if let Ok(batch) = RecordBatch::try_new(schema, fitted)
+            && !changes.is_empty()
+        {
+            rows.rows = batch;
+        }
+        changes
+    }
+
     /// Takes columns as [`Self::changed_columns`] gave them, and the rows; of rows of a child table with the numbers of their
     /// root rows.
     pub fn push(&mut self, columns: Vec<StagingColumn>, rows: RecordBatch, roots: Option<Vec<u64>>) {
@@ -185,13 +209,16 @@ impl StagingTable {
         let mut added = self.columns.iter().skip(self.stored.len()).map(|column| {
             (
                 dialect.quote(&column.name),
-                dialect.column_type(column.data_type),
+                dialect.staging_type(column.data_type),
                 if column.nullable { "" } else { " NOT NULL" },
             )
         });
         for (column, stored) in self.columns.iter().zip(&self.stored) {
             if column.data_type != *stored {
-                session.run(&dialect.change_type(&name, &dialect.quote(&column.name), column.data_type), &[])?;
+                let column_type = dialect.staging_type(column.data_type);
+                for statement in dialect.change_type(&name, &dialect.quote(&column.name), &column_type) {
+                    session.run(&statement, &[])?;
+                }
             }
         }
         if !self.stored.is_empty() {

@@ -6,7 +6,7 @@ use spile_host::{
     load::Batch,
 };
 
-use crate::rows::{Database, merge_users, users};
+use crate::rows::{Database, Kind, merge_users, users};
 
 fn change(column: &str, kind: ChangeKind, count: u64, sample: &str) -> Change {
     Change {
@@ -23,10 +23,9 @@ fn told(state: &str, id: i64, changes: Vec<Change>) -> Batch {
     Batch { changes, ..users(state, &[id], "n") }
 }
 
-#[test]
-fn the_report_is_the_sum_of_the_batches_and_of_an_interrupted_run() {
+fn the_report_is_the_sum_of_the_batches_and_of_an_interrupted_run(kind: Kind) {
     use ChangeKind::{Coerced, DiscardedValue};
-    let database = Database::new();
+    let database = Database::new(kind);
     let (mut loader, _) = database.begin(merge_users());
     loader.stage(told("s1", 1, vec![change("age", Coerced, 2, "\"7\"")])).unwrap();
     loader.commit().unwrap();
@@ -45,9 +44,8 @@ fn the_report_is_the_sum_of_the_batches_and_of_an_interrupted_run() {
     assert!(database.run(merge_users(), vec![users("s3", &[3], "m")]).changes.is_empty());
 }
 
-#[test]
-fn a_strict_run_that_was_interrupted_refuses_what_was_staged_before() {
-    let database = Database::new();
+fn a_strict_run_that_was_interrupted_refuses_what_was_staged_before(kind: Kind) {
+    let database = Database::new(kind);
     database.run(merge_users(), vec![users("s0", &[1], "old")]);
     let (mut loader, _) = database.begin(merge_users());
     loader.stage(told("s1", 2, vec![change("age", ChangeKind::Variant, 1, "\"n/a\"")])).unwrap();
@@ -63,3 +61,8 @@ fn a_strict_run_that_was_interrupted_refuses_what_was_staged_before() {
     assert_eq!((resumed.state.as_deref(), resumed.interrupted), (Some("done"), None));
     assert!(loader.refuse_changes().is_ok());
 }
+
+crate::on_every_database!(
+    the_report_is_the_sum_of_the_batches_and_of_an_interrupted_run,
+    a_strict_run_that_was_interrupted_refuses_what_was_staged_before,
+);

@@ -4,15 +4,14 @@ use std::{
     env,
     ffi::OsStr,
     io::{BufRead, BufReader, Lines},
-    path::{Path, PathBuf},
     process::{self, ChildStdout, Command, Stdio},
 };
 
 use spile_host::{destination::Target, load::Loader};
 
-use crate::rows::{Database, merge_users, users};
+use crate::rows::{Database, Kind, merge_users, users};
 
-const FILE: &str = "SPILE_TEST_FILE";
+const TARGET: &str = "SPILE_TEST_TARGET";
 const TASK: &str = "SPILE_TEST_TASK";
 const BATCHES: i64 = 16;
 const ROWS: i64 = 50;
@@ -24,14 +23,14 @@ pub struct Child {
 }
 
 impl Child {
-    pub fn start(path: &Path, task: &str) -> Self {
-        Self::start_with(path, task, &[])
+    pub fn start(target: &Target, task: &str) -> Self {
+        Self::start_with(target, task, &[])
     }
 
-    pub fn start_with(path: &Path, task: &str, variables: &[(&str, &OsStr)]) -> Self {
+    pub fn start_with(target: &Target, task: &str, variables: &[(&str, &OsStr)]) -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
             .args(["--ignored", "--exact", "--nocapture", "crash::a_task_in_a_process_of_its_own"])
-            .env(FILE, path)
+            .env(TARGET, target.to_string())
             .env(TASK, task)
             .envs(variables.iter().copied())
             .stdin(Stdio::piped())
@@ -77,7 +76,7 @@ impl Child {
 #[test]
 #[ignore = "a task for the other tests, in a process of its own"]
 fn a_task_in_a_process_of_its_own() {
-    let target = Target::DuckDb { path: PathBuf::from(env::var_os(FILE).expect("only started by other tests")) };
+    let target = Target::parse(&env::var(TARGET).expect("only started by other tests")).unwrap();
     let task = env::var(TASK).unwrap();
     let mut options = merge_users();
     options.commit_rows = 1;
@@ -108,26 +107,25 @@ fn a_task_in_a_process_of_its_own() {
 
 /// How many users and tags there are of each delivery.
 fn deliveries(database: &Database) -> Vec<String> {
-    if database.rows("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'data' AND table_name = 'users'").is_empty() {
+    if !database.tables("data").contains(&"users".to_owned()) {
         return Vec::new();
     }
     let rows = database.rows(
-        "SELECT name, count(*), count(DISTINCT id), (SELECT count(*) FROM data.users__tags WHERE starts_with(value, name)) \
+        "SELECT name, count(*), count(DISTINCT id), (SELECT count(*) FROM data.users__tags WHERE value LIKE name || '%') \
          FROM data.users GROUP BY name ORDER BY name",
     );
     assert_eq!(database.rows("SELECT count(*) FROM data.users__tags")[0], (2 * BATCHES * ROWS).to_string());
     rows
 }
 
-#[test]
-fn a_killed_run_shows_nothing_and_the_next_one_goes_on() {
-    let database = Database::new();
+fn a_killed_run_shows_nothing_and_the_next_one_goes_on(kind: Kind) {
+    let database = Database::new(kind);
     let whole = |name: &str| vec![format!("{name}|{0}|{0}|{1}", BATCHES * ROWS, 2 * BATCHES * ROWS)];
     let mut before = Vec::new();
     for name in ["first", "second"] {
         // Killed in the middle of the batch after so many.
         for batches in [0, 1, 2, 1, 3, 1] {
-            let mut child = Child::start(&database.path, name);
+            let mut child = Child::start(&database.target(), name);
             child.wait_for("holding");
             (0..batches).for_each(|_| child.wait_for("committed"));
             child.kill();
@@ -135,16 +133,18 @@ fn a_killed_run_shows_nothing_and_the_next_one_goes_on() {
         }
         // Killed while it publishes, as long as it does not come to the end of it.
         for _ in 0..3 {
-            let mut child = Child::start(&database.path, name);
+            let mut child = Child::start(&database.target(), name);
             child.wait_for("publishing");
             child.kill();
             let found = deliveries(&database);
             assert!(found == before || found == whole(name), "{found:?}");
         }
-        Child::start(&database.path, name).succeeds();
+        Child::start(&database.target(), name).succeeds();
         before = whole(name);
         assert_eq!(deliveries(&database), before);
     }
     assert_eq!(database.rows("SELECT state, status FROM data._spile_state"), ["end of second|done"]);
-    assert_eq!(database.rows("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'data_staging'"), ["0"]);
+    assert_eq!(database.tables("data_staging"), Vec::<String>::new());
 }
+
+crate::on_every_database!(a_killed_run_shows_nothing_and_the_next_one_goes_on,);

@@ -2,15 +2,14 @@
 
 use spile_host::load::{PublishedTable, WriteDisposition};
 
-use crate::rows::{Database, batch, bigint, merge, merge_users, options, plan, table, text, texts, users};
+use crate::rows::{Database, Kind, batch, bigint, merge, merge_users, options, plan, table, text, texts, users};
 
 fn counts(table: &PublishedTable) -> (&str, u64, u64, u64) {
     (&table.table, table.inserted, table.deleted, table.total)
 }
 
-#[test]
-fn the_first_run_creates_the_tables() {
-    let database = Database::new();
+fn the_first_run_creates_the_tables(kind: Kind) {
+    let database = Database::new(kind);
     let mut options = merge_users();
     options.resources.push(plan("unseen", merge(), &["id"]));
     let mut delivery = users("s1", &[1, 2], "first");
@@ -29,20 +28,21 @@ fn the_first_run_creates_the_tables() {
         // SHA3-256 of the schema text.
         [format!("{}|people|0|{}", published.load_id, "GwBWuclzqtnOUpM3MiH2krwThmajHzYM+HkZPd4X2/o=")]
     );
-    assert_eq!(
-        database.rows("SELECT count(*) FROM data._dlt_loads WHERE inserted_at > now() - INTERVAL 1 hour"),
-        ["1"]
-    );
+    let hour = if kind == Kind::Sqlite {
+        "strftime('%Y-%m-%dT%H', 'now', '-1 hour')"
+    } else {
+        "CURRENT_TIMESTAMP - INTERVAL '1 hour'"
+    };
+    assert_eq!(database.rows(&format!("SELECT count(*) FROM data._dlt_loads WHERE inserted_at > {hour}")), ["1"]);
     assert_eq!(
         database.rows("SELECT status, state, schema, staged_state, staged_schema, run FROM data._spile_state"),
         [r#"done|done|{"version":1}|-|-|1"#]
     );
-    assert_eq!(database.rows("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'data_staging'"), ["0"]);
+    assert_eq!(database.tables("data_staging"), Vec::<String>::new());
 }
 
-#[test]
-fn merge_puts_each_row_in_the_place_of_the_row_with_its_key() {
-    let database = Database::new();
+fn merge_puts_each_row_in_the_place_of_the_row_with_its_key(kind: Kind) {
+    let database = Database::new(kind);
     let first = database.run(merge_users(), vec![users("s1", &[1, 2, 3], "first")]);
     let second = database.run(merge_users(), vec![users("s2", &[2, 3, 4], "second")]);
 
@@ -59,9 +59,8 @@ fn merge_puts_each_row_in_the_place_of_the_row_with_its_key() {
     assert_eq!(database.rows("SELECT count(*) FROM data._dlt_loads"), ["2"]);
 }
 
-#[test]
-fn of_two_rows_with_one_key_the_later_one_stays() {
-    let database = Database::new();
+fn of_two_rows_with_one_key_the_later_one_stays(kind: Kind) {
+    let database = Database::new(kind);
     let (mut loader, _) = database.begin(merge_users());
     loader.stage(users("s1", &[1, 2, 1], "a")).unwrap();
     loader.stage(users("s2", &[2], "b")).unwrap();
@@ -75,16 +74,14 @@ fn of_two_rows_with_one_key_the_later_one_stays() {
     );
 }
 
-#[test]
-fn a_record_that_comes_twice_with_its_own_row_id_keeps_its_children_once() {
-    let database = Database::new();
+fn a_record_that_comes_twice_with_its_own_row_id_keeps_its_children_once(kind: Kind) {
+    let database = Database::new(kind);
     database.run(merge_users(), vec![users("s1", &[1], "same"), users("s2", &[1], "same")]);
     assert_eq!(database.rows("SELECT value FROM data.users__tags ORDER BY value"), ["same-1-0", "same-1-1"]);
 }
 
-#[test]
-fn a_key_may_have_several_columns() {
-    let database = Database::new();
+fn a_key_may_have_several_columns(kind: Kind) {
+    let database = Database::new(kind);
     let delivery = |name: &str| {
         let columns = vec![
             ("app", text(&[Some("a"), Some("a"), Some("b")])),
@@ -101,9 +98,8 @@ fn a_key_may_have_several_columns() {
     assert_eq!(database.rows("SELECT DISTINCT name FROM data.versions"), ["second"]);
 }
 
-#[test]
-fn merge_without_a_key_appends_and_says_so() {
-    let database = Database::new();
+fn merge_without_a_key_appends_and_says_so(kind: Kind) {
+    let database = Database::new(kind);
     let options = || options(vec![plan("users", merge(), &[])]);
     database.run(options(), vec![users("s", &[1], "a")]);
     let published = database.run(options(), vec![users("s", &[1], "b")]);
@@ -111,18 +107,16 @@ fn merge_without_a_key_appends_and_says_so() {
     assert!(published.warnings[0].contains("`users` merges without a key"), "{:?}", published.warnings);
 }
 
-#[test]
-fn append_adds_all_rows() {
-    let database = Database::new();
+fn append_adds_all_rows(kind: Kind) {
+    let database = Database::new(kind);
     let options = || options(vec![plan("users", WriteDisposition::Append, &["id"])]);
     database.run(options(), vec![users("s", &[1, 2], "a")]);
     let published = database.run(options(), vec![users("s", &[2], "b")]);
     assert_eq!(published.tables.iter().map(counts).collect::<Vec<_>>(), [("users", 1, 0, 3), ("users__tags", 2, 0, 6)]);
 }
 
-#[test]
-fn replace_empties_child_tables_and_resources_without_rows_too() {
-    let database = Database::new();
+fn replace_empties_child_tables_and_resources_without_rows_too(kind: Kind) {
+    let database = Database::new(kind);
     let options = || options(vec![plan("users", WriteDisposition::Replace, &[])]);
     database.run(options(), vec![users("s", &[1, 2], "a")]);
 
@@ -135,17 +129,15 @@ fn replace_empties_child_tables_and_resources_without_rows_too() {
     assert_eq!(published.tables.iter().map(counts).collect::<Vec<_>>(), [("users", 0, 1, 0), ("users__tags", 0, 0, 0)]);
 }
 
-#[test]
-fn a_run_without_rows_leaves_merged_tables_alone_and_lists_them() {
-    let database = Database::new();
+fn a_run_without_rows_leaves_merged_tables_alone_and_lists_them(kind: Kind) {
+    let database = Database::new(kind);
     database.run(merge_users(), vec![users("s", &[1], "a")]);
     let published = database.run(merge_users(), Vec::new());
     assert_eq!(published.tables.iter().map(counts).collect::<Vec<_>>(), [("users", 0, 0, 1), ("users__tags", 0, 0, 2)]);
 }
 
-#[test]
-fn children_from_a_time_without_merge_leave_with_their_root_row() {
-    let database = Database::new();
+fn children_from_a_time_without_merge_leave_with_their_root_row(kind: Kind) {
+    let database = Database::new(kind);
     let mut old = users("s", &[1, 2], "old");
     for rows in &mut old.tables {
         let keep: Vec<_> = (0..rows.rows.num_columns())
@@ -176,9 +168,8 @@ fn children_from_a_time_without_merge_leave_with_their_root_row() {
     assert_eq!(database.rows("SELECT value, _dlt_root_id FROM data.users__tags__marks"), ["y|old-2"]);
 }
 
-#[test]
-fn two_resources_may_share_a_table() {
-    let database = Database::new();
+fn two_resources_may_share_a_table(kind: Kind) {
+    let database = Database::new(kind);
     let mut other = plan("users", WriteDisposition::Replace, &[]);
     other.resource = "admins".to_owned();
     let options = || options(vec![plan("users", WriteDisposition::Replace, &[]), other.clone()]);
@@ -191,3 +182,17 @@ fn two_resources_may_share_a_table() {
     let published = database.run(options(), both());
     assert_eq!(published.tables.iter().map(counts).collect::<Vec<_>>(), [("users", 2, 2, 2), ("users__tags", 4, 4, 4)]);
 }
+
+crate::on_every_database!(
+    the_first_run_creates_the_tables,
+    merge_puts_each_row_in_the_place_of_the_row_with_its_key,
+    of_two_rows_with_one_key_the_later_one_stays,
+    a_record_that_comes_twice_with_its_own_row_id_keeps_its_children_once,
+    a_key_may_have_several_columns,
+    merge_without_a_key_appends_and_says_so,
+    append_adds_all_rows,
+    replace_empties_child_tables_and_resources_without_rows_too,
+    a_run_without_rows_leaves_merged_tables_alone_and_lists_them,
+    children_from_a_time_without_merge_leave_with_their_root_row,
+    two_resources_may_share_a_table,
+);

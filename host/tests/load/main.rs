@@ -1,12 +1,16 @@
-//! Loading into a real DuckDB.
+//! Loading into real databases: DuckDB, a PostgreSQL server, SQLite.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod by_hand;
 mod changes;
 mod crash;
 mod dispositions;
+mod names;
 mod opening;
 mod resuming;
 mod rows;
+#[path = "../../../tests/end_to_end/server.rs"]
+mod server;
 mod strategies;
 mod tables;
 mod widening;

@@ -10,7 +10,7 @@ use spile_host::{
 
 use crate::{
     crash::Child,
-    rows::{Database, merge_users, users},
+    rows::{Database, Kind, merge_users, users},
 };
 
 fn begin(path: &Path) -> Error {
@@ -19,7 +19,7 @@ fn begin(path: &Path) -> Error {
 
 #[test]
 fn a_missing_directory_is_named() {
-    let database = Database::new();
+    let database = Database::new(Kind::DuckDb);
     let error = begin(&database.directory.path().join("nowhere").join("db.duckdb"));
     assert_eq!(error.class, Class::Config);
     assert_eq!(error.message, "the directory of the database does not exist");
@@ -28,7 +28,7 @@ fn a_missing_directory_is_named() {
 
 #[test]
 fn a_directory_is_not_a_database() {
-    let database = Database::new();
+    let database = Database::new(Kind::DuckDb);
     let error = begin(database.directory.path());
     assert_eq!(
         (error.class, error.message.as_str()),
@@ -38,7 +38,7 @@ fn a_directory_is_not_a_database() {
 
 #[test]
 fn another_file_is_not_a_database() {
-    let database = Database::new();
+    let database = Database::new(Kind::DuckDb);
     fs::write(&database.path, "name,age\n".repeat(1000)).unwrap();
     let error = begin(&database.path);
     assert_eq!(error.class, Class::Destination);
@@ -47,8 +47,8 @@ fn another_file_is_not_a_database() {
 
 #[test]
 fn a_file_that_another_process_holds_names_that_process() {
-    let database = Database::new();
-    let mut child = Child::start(&database.path, "hold");
+    let database = Database::new(Kind::DuckDb);
+    let mut child = Child::start(&database.target(), "hold");
     child.wait_for("holding");
     let error = begin(&database.path);
     assert_eq!(error.class, Class::Destination);
@@ -61,7 +61,7 @@ fn a_file_that_another_process_holds_names_that_process() {
 
 #[test]
 fn a_query_reads_only() {
-    let database = Database::new();
+    let database = Database::new(Kind::DuckDb);
     let error = query(&database.target(), "SELECT 1").unwrap_err();
     assert_eq!(error.message, "the database does not exist");
     database.run(merge_users(), vec![users("s", &[1], "a")]);
@@ -73,13 +73,13 @@ fn a_query_reads_only() {
 
 /// What a process says that tries to open a database where no driver is installed.
 fn without_driver(variables: &[(&str, &OsStr)]) -> String {
-    let database = Database::new();
+    let database = Database::new(Kind::DuckDb);
     let nowhere = database.directory.path().as_os_str();
     let bare =
         [("HOME", nowhere), ("XDG_DATA_HOME", nowhere), ("XDG_CONFIG_HOME", nowhere), ("ADBC_DRIVER_PATH", nowhere)];
     let empty = [("SPILE_ADBC_DUCKDB", OsStr::new(""))];
     let variables: Vec<_> = bare.into_iter().chain(empty).chain(variables.iter().copied()).collect();
-    let output = Child::start_with(&database.path, "open", &variables).output();
+    let output = Child::start_with(&database.target(), "open", &variables).output();
     assert_eq!(database.path.exists(), output.contains("published"), "{output}");
     output
 }
@@ -97,7 +97,7 @@ fn a_missing_driver_is_named_with_the_ways_to_get_it() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_driver_can_be_named_by_its_library() {
-    let database = Database::new();
+    let database = Database::new(Kind::DuckDb);
     let (_loader, _) = database.begin(merge_users());
     // The library that this process has loaded just now.
     let maps = fs::read_to_string("/proc/self/maps").unwrap();

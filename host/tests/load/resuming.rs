@@ -7,11 +7,10 @@ use spile_host::{
     load::{Interrupted, Loader},
 };
 
-use crate::rows::{Database, merge, merge_users, options, plan, users};
+use crate::rows::{Database, Kind, merge, merge_users, options, plan, users};
 
-#[test]
-fn the_next_run_goes_on_with_what_was_committed() {
-    let database = Database::new();
+fn the_next_run_goes_on_with_what_was_committed(kind: Kind) {
+    let database = Database::new(kind);
     database.run(merge_users(), vec![users("s0", &[1], "old")]);
 
     let (mut loader, first) = database.begin(merge_users());
@@ -44,9 +43,8 @@ fn the_next_run_goes_on_with_what_was_committed() {
     assert!(third.load_id > first.load_id);
 }
 
-#[test]
-fn a_package_of_another_digest_is_discarded() {
-    let database = Database::new();
+fn a_package_of_another_digest_is_discarded(kind: Kind) {
+    let database = Database::new(kind);
     database.run(merge_users(), vec![users("s0", &[1], "old")]);
     let (mut loader, first) = database.begin(merge_users());
     let mut delivery = users("s1", &[2], "discarded");
@@ -65,23 +63,20 @@ fn a_package_of_another_digest_is_discarded() {
     assert_eq!(database.rows("SELECT id, name FROM data.users ORDER BY id"), ["1|old", "3|kept"]);
 }
 
-#[test]
-fn a_package_whose_staging_table_was_dropped_is_begun_anew() {
-    let database = Database::new();
+fn a_package_whose_staging_table_was_dropped_is_begun_anew(kind: Kind) {
+    let database = Database::new(kind);
     let (mut loader, first) = database.begin(merge_users());
     loader.stage(users("s1", &[1], "a")).unwrap();
     loader.commit().unwrap();
-    // While the loader has the file open, a query goes through the same database, and may write.
-    database.rows("DROP TABLE data_staging.users__tags");
     drop(loader);
+    database.execute("DROP TABLE data_staging.users__tags");
     let (_, second) = database.begin(merge_users());
     assert!(second.load_id > first.load_id);
     assert_eq!((second.state, second.interrupted), (None, None));
 }
 
-#[test]
-fn a_package_with_rows_of_a_resource_that_is_not_delivered_is_begun_anew() {
-    let database = Database::new();
+fn a_package_with_rows_of_a_resource_that_is_not_delivered_is_begun_anew(kind: Kind) {
+    let database = Database::new(kind);
     let (mut loader, first) = database.begin(merge_users());
     loader.stage(users("s1", &[1], "a")).unwrap();
     loader.commit().unwrap();
@@ -93,7 +88,7 @@ fn a_package_with_rows_of_a_resource_that_is_not_delivered_is_begun_anew() {
 
 #[test]
 fn a_run_that_was_overtaken_writes_nothing_more() {
-    let database = Database::new();
+    let database = Database::new(Kind::DuckDb);
     let (mut late, _) = database.begin(merge_users());
     late.stage(users("s1", &[1], "late")).unwrap();
     late.commit().unwrap();
@@ -114,8 +109,22 @@ fn a_run_that_was_overtaken_writes_nothing_more() {
     assert_eq!(database.rows("SELECT status, state, run FROM data._spile_state"), ["done|end|2"]);
 }
 
-#[test]
-fn buffers_are_committed_by_rows_bytes_and_time() {
+fn a_second_run_of_a_pipeline_is_told_who_holds_it(kind: Kind) {
+    // In DuckDB it is another process that is kept out, see `opening`.
+    if kind == Kind::DuckDb {
+        return;
+    }
+    let database = Database::new(kind);
+    let (first, _) = database.begin(merge_users());
+    let error = Loader::begin(&database.target(), merge_users()).err().unwrap();
+    assert_eq!(error.class, Class::Destination);
+    let holder = &error.facts.iter().find(|(label, _)| *label == "held by").expect("the holder").1;
+    assert!(holder.contains(&format!("process {}", std::process::id())), "{holder}");
+    drop(first);
+    database.run(merge_users(), vec![users("s", &[1], "a")]);
+}
+
+fn buffers_are_committed_by_rows_bytes_and_time(kind: Kind) {
     let by_rows = |options: &mut spile_host::load::Options| options.commit_rows = 4;
     let by_bytes = |options: &mut spile_host::load::Options| options.commit_bytes = 200;
     let by_time = |options: &mut spile_host::load::Options| options.commit_interval = Duration::ZERO;
@@ -123,7 +132,7 @@ fn buffers_are_committed_by_rows_bytes_and_time() {
     for (limit, states) in
         [(&by_rows as &dyn Fn(&mut _), ["-", "s2"]), (&by_bytes, ["-", "s2"]), (&by_time, ["s1", "s2"])]
     {
-        let database = Database::new();
+        let database = Database::new(kind);
         let mut options = merge_users();
         limit(&mut options);
         let (mut loader, _) = database.begin(options);
@@ -135,9 +144,8 @@ fn buffers_are_committed_by_rows_bytes_and_time() {
     }
 }
 
-#[test]
-fn pipelines_share_a_dataset_but_not_staged_rows() {
-    let database = Database::new();
+fn pipelines_share_a_dataset_but_not_staged_rows(kind: Kind) {
+    let database = Database::new(kind);
     let mut other = options(vec![plan("users", merge(), &["id"])]);
     other.pipeline = "other".to_owned();
     let (mut loader, _) = database.begin(other.clone());
@@ -153,3 +161,13 @@ fn pipelines_share_a_dataset_but_not_staged_rows() {
     assert_eq!(database.rows("SELECT id, name FROM data.users ORDER BY id"), ["1|theirs", "2|ours"]);
     assert_eq!(database.rows("SELECT pipeline_name FROM data._spile_state ORDER BY 1"), ["other", "people"]);
 }
+
+crate::on_every_database!(
+    a_second_run_of_a_pipeline_is_told_who_holds_it,
+    the_next_run_goes_on_with_what_was_committed,
+    a_package_of_another_digest_is_discarded,
+    a_package_whose_staging_table_was_dropped_is_begun_anew,
+    a_package_with_rows_of_a_resource_that_is_not_delivered_is_begun_anew,
+    buffers_are_committed_by_rows_bytes_and_time,
+    pipelines_share_a_dataset_but_not_staged_rows,
+);

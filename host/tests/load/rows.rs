@@ -8,25 +8,147 @@ use arrow_array::{
 };
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use spile_host::{
-    destination::{DataType, Target, query},
+    destination::{self, Access, DataType, Resources, Session, Target, query},
     load::{Batch, Column, Loader, Merge, Options, Published, ResourcePlan, Resumed, TableRows, WriteDisposition},
 };
 use tempfile::TempDir;
 
-/// A database file in a directory of its own.
+use crate::server;
+
+/// The databases that the loader writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    DuckDb,
+    Postgres,
+    Sqlite,
+}
+
+impl Kind {
+    /// An expression: the instant in a column, in microseconds since 1970.
+    pub fn micros(self, column: &str) -> String {
+        match self {
+            Self::DuckDb => format!("epoch_us({column})"),
+            Self::Postgres => format!("(extract(epoch FROM {column}) * 1000000)::bigint"),
+            Self::Sqlite => format!(
+                "CAST(strftime('%s', substr({column}, 1, 19)) AS INTEGER) * 1000000 + CAST(substr({column}, 21, 6) AS INTEGER)"
+            ),
+        }
+    }
+}
+
+/// Makes a test of each function: once for each database.
+#[macro_export]
+macro_rules! on_every_database {
+    ($($test:ident),+ $(,)?) => {
+        $(mod $test {
+            use $crate::rows::Kind;
+
+            #[test]
+            fn duckdb() {
+                super::$test(Kind::DuckDb);
+            }
+
+            #[test]
+            fn postgres() {
+                super::$test(Kind::Postgres);
+            }
+
+            #[test]
+            fn sqlite() {
+                super::$test(Kind::Sqlite);
+            }
+        })+
+    };
+}
+
+/// A database of its own.
 pub struct Database {
+    pub kind: Kind,
+    /// A directory for files.
     pub directory: TempDir,
+    /// The file, of a database that is one.
     pub path: PathBuf,
+    /// The address, of a database that a server has.
+    address: Option<String>,
 }
 
 impl Database {
-    pub fn new() -> Self {
+    pub fn new(kind: Kind) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self { path: directory.path().join("db.duckdb"), directory }
+        let address = (kind == Kind::Postgres).then(server::new_database);
+        Self { kind, path: directory.path().join("database"), directory, address }
     }
 
     pub fn target(&self) -> Target {
-        Target::DuckDb { path: self.path.clone() }
+        let path = self.path.clone();
+        match &self.address {
+            Some(address) => Target::parse(address).unwrap(),
+            None if self.kind == Kind::Sqlite => Target::Sqlite { path },
+            None => Target::DuckDb { path },
+        }
+    }
+
+    fn session(&self, access: Access) -> Session {
+        destination::open(&self.target(), access, &Resources::default()).unwrap()
+    }
+
+    /// Runs a statement beside the loader. Tables are named `data.x`, as in [`Self::rows`].
+    pub fn execute(&self, sql: &str) {
+        self.session(Access::Write).run(&self.in_its_words(sql), &[]).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// The tables of a dataset, by name.
+    pub fn tables(&self, dataset: &str) -> Vec<String> {
+        let mut tables: Vec<_> = self.session(Access::Read).columns(dataset).unwrap().into_keys().collect();
+        tables.sort();
+        tables
+    }
+
+    /// The columns of a table of the dataset `data`: name, type, and whether it may be null.
+    pub fn types(&self, table: &str) -> Vec<(String, Option<DataType>, bool)> {
+        let mut session = self.session(Access::Read);
+        let columns = session.columns("data").unwrap().remove(table).unwrap_or_default();
+        let typed = columns
+            .into_iter()
+            .map(|column| (column.name, session.dialect().data_type(&column.declared), column.nullable));
+        typed.collect()
+    }
+
+    /// The full name of a table, quoted.
+    pub fn qualified(&self, dataset: &str, table: &str) -> String {
+        self.session(Access::Read).qualified(dataset, table)
+    }
+
+    /// SQLite has no schemas.
+    fn in_its_words(&self, sql: &str) -> String {
+        if self.kind != Kind::Sqlite {
+            return sql.to_owned();
+        }
+        sql.replace(" data.", " data__").replace(" data_staging.", " data_staging__")
+    }
+
+    /// Makes the table of tags refuse all rows.
+    pub fn refuse_tags(&self) {
+        match self.kind {
+            Kind::Sqlite => self.execute(
+                "CREATE TRIGGER refusal BEFORE INSERT ON data.users__tags BEGIN SELECT RAISE(ABORT, 'refused'); END",
+            ),
+            Kind::DuckDb | Kind::Postgres => {
+                self.execute("ALTER TABLE data.users__tags ADD COLUMN extra INTEGER DEFAULT 1");
+                self.execute("ALTER TABLE data.users__tags ALTER COLUMN extra DROP DEFAULT");
+                self.execute("ALTER TABLE data.users__tags ALTER COLUMN extra SET NOT NULL");
+            }
+        }
+    }
+
+    /// And takes that back.
+    pub fn accept_tags(&self) {
+        match self.kind {
+            Kind::Sqlite => self.execute("DROP TRIGGER refusal"),
+            Kind::DuckDb | Kind::Postgres => {
+                self.execute("ALTER TABLE data.users__tags ALTER COLUMN extra DROP NOT NULL");
+            }
+        }
     }
 
     pub fn begin(&self, options: Options) -> (Loader, Resumed) {
@@ -46,7 +168,7 @@ impl Database {
     pub fn rows(&self, sql: &str) -> Vec<String> {
         let mut lines = Vec::new();
         let format = FormatOptions::new().with_null("-");
-        for rows in query(&self.target(), sql).unwrap_or_else(|error| panic!("{sql}: {error}")) {
+        for rows in query(&self.target(), &self.in_its_words(sql)).unwrap_or_else(|error| panic!("{sql}: {error}")) {
             let columns: Vec<_> =
                 rows.columns().iter().map(|column| ArrayFormatter::try_new(column, &format).unwrap()).collect();
             for row in 0..rows.num_rows() {

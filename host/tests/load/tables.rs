@@ -9,14 +9,12 @@ use spile_host::{
     load::{Loader, Options, WriteDisposition},
 };
 
-use crate::rows::{Database, batch, bigint, column, every_type, merge, merge_users, options, plan, table, text, users};
+use crate::rows::{
+    Database, Kind, batch, bigint, column, every_type, merge, merge_users, options, plan, table, text, users,
+};
 
-const COLUMNS: &str = "SELECT column_name, data_type, is_nullable FROM duckdb_columns() \
-     WHERE schema_name = 'data' AND table_name = 'things' ORDER BY column_index";
-
-#[test]
-fn every_type_arrives_and_comes_back() {
-    let database = Database::new();
+fn every_type_arrives_and_comes_back(kind: Kind) {
+    let database = Database::new(kind);
     let things = || {
         let (mut values, columns) = every_type();
         values.insert(0, ("_dlt_id", text(&[Some("a"), Some("b")])));
@@ -27,39 +25,39 @@ fn every_type_arrives_and_comes_back() {
     };
     let options = || options(vec![plan("things", WriteDisposition::Append, &[])]);
     database.run(options(), vec![batch("s1", vec![things()])]);
-    assert_eq!(
-        database.rows(COLUMNS),
-        [
-            "text|VARCHAR|true",
-            "bigint|BIGINT|true",
-            "double|DOUBLE|true",
-            "boolean|BOOLEAN|true",
-            "timestamp|TIMESTAMP WITH TIME ZONE|true",
-            "decimal|DECIMAL(38,9)|true",
-            "json|JSON|true",
-            "local|TIMESTAMP|true",
-            "date|DATE|true",
-            "time|TIME|true",
-            "binary|BLOB|true",
-            "_dlt_id|VARCHAR|false",
-        ]
-    );
+    let expected = || {
+        let (_, columns) = every_type();
+        let typed = columns.into_iter().map(|column| (column.name, Some(column.data_type), column.nullable));
+        typed.chain([("_dlt_id".to_owned(), Some(DataType::Text), false)]).collect::<Vec<_>>()
+    };
+    assert_eq!(database.types("things"), expected());
     // The second run declares nothing: the types are those of the final table.
     let mut again = things();
     again.new_columns.clear();
     database.run(options(), vec![batch("s2", vec![again])]);
-    let row = "a|naïve 'quoted' \"日本\"|9223372036854775807|-0.5|true|2023-11-14T22:13:20.123456Z|1.500000001|{\"a\": [1, null]}\
-         |2023-11-14T22:13:20.123456|1969-12-31|23:59:59.999999|00ff27";
-    assert_eq!(
-        database.rows("SELECT _dlt_id, * EXCLUDE (_dlt_id) FROM data.things ORDER BY _dlt_id"),
-        [row, row, "b|-|-|-|-|-|-|-|-|-|-|-", "b|-|-|-|-|-|-|-|-|-|-|-"]
+    assert_eq!(database.types("things"), expected());
+    // SQLite has neither booleans nor zones.
+    let (yes, zone) = if kind == Kind::Sqlite { ("1", "") } else { ("true", "Z") };
+    let row = format!(
+        "a|naïve 'quoted' \"日本\"|9223372036854775807|-0.5|{yes}|2023-11-14T22:13:20.123456{zone}|1.500000001|{{\"a\": [1, null]}}\
+         |2023-11-14T22:13:20.123456|1969-12-31|23:59:59.999999|00ff27"
     );
-    assert_eq!(database.rows("SELECT json->>'$.a[0]' FROM data.things WHERE json IS NOT NULL"), ["1", "1"]);
+    let (row, nothing) = (row.as_str(), "b|-|-|-|-|-|-|-|-|-|-|-");
+    let columns: Vec<_> = every_type().1.into_iter().map(|column| format!("\"{}\"", column.name)).collect();
+    let columns = columns.join(", ");
+    assert_eq!(
+        database.rows(&format!("SELECT _dlt_id, {columns} FROM data.things ORDER BY _dlt_id")),
+        [row, row, nothing, nothing]
+    );
+    let element = match kind {
+        Kind::Postgres => "json->'a'->>0",
+        Kind::DuckDb | Kind::Sqlite => "json->>'$.a[0]'",
+    };
+    assert_eq!(database.rows(&format!("SELECT {element} FROM data.things WHERE json IS NOT NULL")), ["1", "1"]);
 }
 
-#[test]
-fn later_batches_and_runs_may_bring_columns_and_leave_columns_out() {
-    let database = Database::new();
+fn later_batches_and_runs_may_bring_columns_and_leave_columns_out(kind: Kind) {
+    let database = Database::new(kind);
     let options = || options(vec![plan("things", merge(), &["id"])]);
     let (mut loader, _) = database.begin(options());
     let mut first = table("things", None, vec![("id", bigint(&[1])), ("_dlt_id", text(&[Some("a")]))]);
@@ -81,9 +79,16 @@ fn later_batches_and_runs_may_bring_columns_and_leave_columns_out() {
     third.new_columns = vec![column("y", DataType::Json, false)];
     loader.stage(batch("s3", vec![third])).unwrap();
     loader.publish("done").unwrap();
+    let named = |name: &str, data_type, nullable| (name.to_owned(), Some(data_type), nullable);
     assert_eq!(
-        database.rows(COLUMNS),
-        ["_dlt_id|VARCHAR|false", "id|BIGINT|false", "later|DOUBLE|true", "x|VARCHAR|true", "y|JSON|true"]
+        database.types("things"),
+        [
+            named("_dlt_id", DataType::Text, false),
+            named("id", DataType::Bigint, false),
+            named("later", DataType::Double, true),
+            named("x", DataType::Text, true),
+            named("y", DataType::Json, true),
+        ]
     );
     let rows = "SELECT id, later, x, y FROM data.things ORDER BY id";
     assert_eq!(database.rows(rows), ["1|-|-|-", "2|-|x2|-", "3|-|-|[3]"]);
@@ -99,9 +104,8 @@ fn later_batches_and_runs_may_bring_columns_and_leave_columns_out() {
     );
 }
 
-#[test]
-fn any_text_can_be_a_name() {
-    let database = Database::new();
+fn any_text_can_be_a_name(kind: Kind) {
+    let database = Database::new(kind);
     let odd = r#"o"dd'; DROP SCHEMA data; -- 日本 . "x""#;
     let mut options = options(vec![plan(odd, merge(), &["id", odd])]);
     options.pipeline = "it's".to_owned();
@@ -119,14 +123,15 @@ fn any_text_can_be_a_name() {
     database.run(options.clone(), vec![delivery()]);
     let published = database.run(options, vec![delivery()]);
     assert_eq!((published.tables[0].total, published.tables[0].deleted), (1, 1));
-    assert_eq!(database.rows(r#"SELECT pipeline_name, run FROM "da""ta"._spile_state"#), ["it's|2"]);
-    let name = odd.replace('"', "\"\"");
-    assert_eq!(database.rows(&format!(r#"SELECT "{name}" FROM "da""ta"."{name}""#)), [odd]);
+    let state = database.qualified(r#"da"ta"#, "_spile_state");
+    assert_eq!(database.rows(&format!("SELECT pipeline_name, run FROM {state}")), ["it's|2"]);
+    let (column, table) = (odd.replace('"', "\"\""), database.qualified(r#"da"ta"#, odd));
+    assert_eq!(database.rows(&format!(r#"SELECT "{column}" FROM {table}"#)), [odd]);
 }
 
 #[test]
 fn the_file_and_the_dataset_may_have_one_name() {
-    let mut database = Database::new();
+    let mut database = Database::new(Kind::DuckDb);
     database.path = database.directory.path().join("data.duckdb");
     database.run(merge_users(), vec![users("s", &[1, 2], "a")]);
     let published = database.run(merge_users(), vec![users("s", &[2], "b")]);
@@ -134,9 +139,8 @@ fn the_file_and_the_dataset_may_have_one_name() {
     assert_eq!(database.rows("SELECT name FROM data.data.users ORDER BY id"), ["a", "b"]);
 }
 
-#[test]
-fn a_row_without_its_key_is_refused_with_its_batch() {
-    let database = Database::new();
+fn a_row_without_its_key_is_refused_with_its_batch(kind: Kind) {
+    let database = Database::new(kind);
     let (mut loader, _) = database.begin(merge_users());
     loader.stage(users("s1", &[1], "a")).unwrap();
     let null = table(
@@ -155,9 +159,8 @@ fn a_row_without_its_key_is_refused_with_its_batch() {
     assert_eq!(database.rows("SELECT id FROM data_staging.users"), ["1"]);
 }
 
-#[test]
-fn a_batch_that_contradicts_itself_is_refused() {
-    let database = Database::new();
+fn a_batch_that_contradicts_itself_is_refused(kind: Kind) {
+    let database = Database::new(kind);
     let (mut loader, _) = database.begin(merge_users());
     loader.stage(users("s1", &[1], "a")).unwrap();
     let id = || ("id", bigint(&[2]));
@@ -191,9 +194,8 @@ fn a_batch_that_contradicts_itself_is_refused() {
     assert_eq!(published.tables[0].total, 1);
 }
 
-#[test]
-fn options_that_cannot_be_right_are_refused() {
-    let database = Database::new();
+fn options_that_cannot_be_right_are_refused(kind: Kind) {
+    let database = Database::new(kind);
     let two = options(vec![plan("t", merge(), &["id"]), plan("t", WriteDisposition::Append, &["id"])]);
     let reserved = options(vec![plan("_dlt_loads", WriteDisposition::Append, &[])]);
     let nameless = Options { dataset: String::new(), ..merge_users() };
@@ -204,3 +206,12 @@ fn options_that_cannot_be_right_are_refused() {
     }
     assert!(!database.path.exists());
 }
+
+crate::on_every_database!(
+    every_type_arrives_and_comes_back,
+    later_batches_and_runs_may_bring_columns_and_leave_columns_out,
+    any_text_can_be_a_name,
+    a_row_without_its_key_is_refused_with_its_batch,
+    a_batch_that_contradicts_itself_is_refused,
+    options_that_cannot_be_right_are_refused,
+);

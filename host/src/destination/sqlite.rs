@@ -1,0 +1,189 @@
+//! SQLite: a database in one file, in every phone and browser. It has no schemas: a dataset is what the names of its tables begin
+//! with, `data__users`.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+    process,
+};
+
+use adbc_core::{
+    Database, Driver,
+    options::{OptionDatabase, OptionValue},
+};
+use arrow_schema::DataType as ArrowType;
+
+use super::{
+    Access, DataType, Session,
+    dialect::{Dialect, Place},
+    driver::{self, DriverName},
+    file, text,
+};
+use crate::error::{Class, Error, Result};
+
+/// SQLite's dialect.
+pub struct Sqlite;
+
+impl Dialect for Sqlite {
+    fn database(&self) -> &'static str {
+        "SQLite"
+    }
+
+    /// The word TEXT in a type keeps SQLite from making numbers of texts that look like such.
+    fn column_type(&self, data_type: DataType) -> String {
+        match data_type {
+            DataType::Text => "TEXT".to_owned(),
+            DataType::Bigint => "BIGINT".to_owned(),
+            DataType::Double => "DOUBLE".to_owned(),
+            DataType::Boolean => "BOOLEAN".to_owned(),
+            DataType::Timestamp => "TIMESTAMP".to_owned(),
+            DataType::LocalTimestamp => "DATETIME".to_owned(),
+            DataType::Date => "DATE".to_owned(),
+            DataType::Time => "TIME".to_owned(),
+            DataType::Binary => "BLOB".to_owned(),
+            DataType::Decimal(precision, scale) => format!("DECIMAL TEXT({precision},{scale})"),
+            DataType::Json => "JSON TEXT".to_owned(),
+        }
+    }
+
+    fn data_type(&self, declared: &str) -> Option<DataType> {
+        match declared {
+            "TEXT" => Some(DataType::Text),
+            "BIGINT" => Some(DataType::Bigint),
+            "DOUBLE" => Some(DataType::Double),
+            "BOOLEAN" => Some(DataType::Boolean),
+            "TIMESTAMP" => Some(DataType::Timestamp),
+            "DATETIME" => Some(DataType::LocalTimestamp),
+            "DATE" => Some(DataType::Date),
+            "TIME" => Some(DataType::Time),
+            "BLOB" => Some(DataType::Binary),
+            "JSON TEXT" => Some(DataType::Json),
+            _ => {
+                let (precision, scale) = declared.strip_prefix("DECIMAL TEXT(")?.strip_suffix(')')?.split_once(',')?;
+                Some(DataType::Decimal(precision.parse().ok()?, scale.parse().ok()?))
+            }
+        }
+    }
+
+    /// SQLite has no such types; the driver writes dates and timestamps as ISO 8601, the rest is done here.
+    fn travels_as(&self, arrow: &ArrowType) -> ArrowType {
+        match arrow {
+            ArrowType::Decimal128(..) | ArrowType::Time64(_) => ArrowType::Utf8,
+            other => other.clone(),
+        }
+    }
+
+    /// A column cannot change its type: another one takes its place, at the end of the table.
+    fn change_type(&self, table: &str, column: &str, column_type: &str) -> Vec<String> {
+        let other = self.quote("_spile_changed");
+        vec![
+            format!("ALTER TABLE {table} ADD COLUMN {other} {column_type}"),
+            format!("UPDATE {table} SET {other} = {column}"),
+            format!("ALTER TABLE {table} DROP COLUMN {column}"),
+            format!("ALTER TABLE {table} RENAME COLUMN {other} TO {column}"),
+        ]
+    }
+
+    fn place(&self, _catalog: &str, schema: &str, table: &str) -> Place {
+        Place { catalog: None, schema: None, table: format!("{schema}__{table}") }
+    }
+
+    fn create_schema(&self, _catalog: &str, _schema: &str) -> Option<String> {
+        None
+    }
+
+    /// As the driver writes timestamps.
+    fn now(&self) -> &'static str {
+        "strftime('%Y-%m-%dT%H:%M:%f000', 'now')"
+    }
+
+    fn columns_query(&self) -> &'static str {
+        "SELECT substr(t.name, length($1) + 3), c.name, c.type, c.\"notnull\" = 0 \
+         FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c \
+         WHERE t.type = 'table' AND substr(t.name, 1, length($1) + 2) = $1 || '__' ORDER BY t.name, c.cid"
+    }
+
+    /// A lock on a file beside the database: SQLite's own locks last as long as a transaction. The system gives it back when the
+    /// process ends, however it does.
+    fn hold(&self, session: &mut Session, _dataset: &str, pipeline: &str) -> Result<()> {
+        let rows = session.query("SELECT file FROM pragma_database_list WHERE name = 'main'", &[])?;
+        let path = PathBuf::from(rows.first().and_then(|rows| text(rows, 0, 0)).unwrap_or_default());
+        session.keep(lock(&path, pipeline)?);
+        Ok(())
+    }
+}
+
+const DRIVER: DriverName = DriverName {
+    database: "SQLite",
+    manifest: "sqlite",
+    variable: "SPILE_ADBC_SQLITE",
+    entry_point: "AdbcDriverSqliteInit",
+};
+
+/// Opens a file. Others may read it meanwhile; one run at a time writes.
+pub(super) fn open(path: &Path, access: Access) -> Result<Session> {
+    let path = file::locate(path, access)?;
+    let name = path.to_str().ok_or_else(|| {
+        Error::new(Class::Config, "the path of the database is not valid Unicode").fact("file", path.display())
+    })?;
+    let explain = |error: adbc_core::error::Error| {
+        Error::new(Class::Destination, "the database cannot be opened")
+            .fact("file", path.display())
+            .fact("reason", super::session::reason(&error.message))
+    };
+    let uri = (OptionDatabase::Uri, OptionValue::String(name.to_owned()));
+    let database = driver::load(DRIVER)?.new_database_with_opts([uri]).map_err(explain)?;
+    let connection = database.new_connection().map_err(explain)?;
+    let mut session = Session::new(connection, &Sqlite, None, None)?;
+    // Readers may hold the file for a moment. A reader must be able to roll back what a killed run began, so it does not open the
+    // file for reading only.
+    session.query("PRAGMA busy_timeout = 30000", &[])?;
+    if access == Access::Read {
+        session.run("PRAGMA query_only = true", &[])?;
+    }
+    // The first look at the file: it may be none of SQLite's.
+    let looked = session.query("SELECT count(*) FROM sqlite_schema", &[]);
+    looked.map_err(|error| error.fact("file", path.display()))?;
+    Ok(session)
+}
+
+fn lock(path: &Path, pipeline: &str) -> Result<File> {
+    let beside = path.with_added_extension("lock");
+    let unusable = |error: io::Error| {
+        Error::new(Class::Destination, "the lock beside the database cannot be used")
+            .fact("file", beside.display())
+            .fact("reason", error)
+    };
+    let mut file =
+        File::options().read(true).write(true).create(true).truncate(false).open(&beside).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder).map_err(unusable)?;
+            return Err(Error::new(Class::Destination, "another run is writing to the database")
+                .fact("file", path.display())
+                .fact("held by", holder.trim())
+                .advice("wait for it to end, or end it: a SQLite file has one run at a time"));
+        }
+        Err(TryLockError::Error(error)) => return Err(unusable(error)),
+    }
+    let note = format!("process {}, pipeline {pipeline}\n", process::id());
+    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes())).map_err(unusable)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_types_lead_back_to_the_data_type() {
+        for data_type in DataType::EACH {
+            assert_eq!(Sqlite.data_type(&Sqlite.column_type(data_type)), Some(data_type));
+        }
+        assert_eq!(Sqlite.data_type("INTEGER"), None);
+        assert_eq!(Sqlite.data_type("DECIMAL TEXT(x,9)"), None);
+    }
+}

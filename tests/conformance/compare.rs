@@ -6,9 +6,11 @@ use crate::{
     tables::{Tables, said},
 };
 use mock_api::scripted::Asked;
+use spile_host::destination::{self, Access, Resources, Target};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
+    path::Path,
 };
 
 /// Requests in flight where the program is not told otherwise.
@@ -31,6 +33,33 @@ pub fn both_ways(case: &Case, dlt: &mut Dlt) -> Result<(), String> {
         (false, Some(_)) => Err("both do the same: the difference is none".to_owned()),
         _ => Ok(()),
     }
+}
+
+/// Runs a case into each database, and says where one has other tables than DuckDB. The schemas of the server's database go.
+pub fn databases(case: &Case, postgres: &Target) -> Result<(), String> {
+    let into =
+        |target: &dyn Fn(&Path) -> Target| engines::spile_into(case, DEFAULT_WINDOW, target, Tables::read_in_one_form);
+    let mut session = destination::open(postgres, Access::Write, &Resources::default()).unwrap();
+    for schema in ["data", "data_staging"] {
+        session.run(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"), &[]).unwrap();
+    }
+    let duckdb = into(&|folder| Target::DuckDb { path: folder.join("spile.duckdb") });
+    let others = [
+        ("PostgreSQL", into(&|_| postgres.clone())),
+        ("SQLite", into(&|folder| Target::Sqlite { path: folder.join("spile.sqlite") })),
+    ];
+    for (name, outcomes) in others {
+        for (number, (one, other)) in duckdb.iter().zip(&outcomes).enumerate() {
+            let same = match (&one.tables, &other.tables) {
+                (Ok(one), Ok(other)) => same_tables(one, other, ("DuckDB", name)),
+                (Err(_), Err(_)) => Ok(()),
+                (Ok(_), Err(why)) => Err(format!("{name} fails: {why}")),
+                (Err(why), Ok(_)) => Err(format!("only DuckDB fails: {why}")),
+            };
+            same.map_err(|why| format!("in run {} of {}: {why}", number + 1, case.runs.len()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Compares one run, and says whether the two differ, as the case says.

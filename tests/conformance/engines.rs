@@ -5,7 +5,7 @@ use mock_api::scripted::{Asked, Script, ScriptedApi};
 use serde_json::{Value, json};
 use spile_host::destination::Target;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
@@ -21,7 +21,19 @@ pub struct Outcome {
 
 /// Runs the case through `spile` with so many requests at once.
 pub fn spile(case: &Case, window: u32) -> Vec<Outcome> {
+    let target = |folder: &Path| Target::DuckDb { path: folder.join("spile.duckdb") };
+    spile_into(case, window, target, Tables::read)
+}
+
+/// Likewise into some database, read in some way.
+pub fn spile_into(
+    case: &Case,
+    window: u32,
+    target: impl Fn(&Path) -> Target,
+    read: fn(&Target, &BTreeSet<String>, bool) -> Result<Tables, String>,
+) -> Vec<Outcome> {
     runs(case, |base_url, folder| {
+        let target = target(folder);
         let mut source = placed(&case.source, base_url);
         if let (Some(attempts), Value::Object(client)) = (case.attempts, &mut source["client"]) {
             // What dlt is given by its environment.
@@ -31,7 +43,7 @@ pub fn spile(case: &Case, window: u32) -> Vec<Outcome> {
         fs::write(&file, json!({"name": "case", "source": source, "params": case.params}).to_string()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_spile"));
         command.arg("run").arg(&file).current_dir(folder).stdin(Stdio::null());
-        command.args(["--to", "duckdb:spile.duckdb", "--dataset", "data", "--window", &window.to_string()]);
+        command.args(["--to", &target.to_string(), "--dataset", "data", "--window", &window.to_string()]);
         for origin in [base_url, &other_origin(base_url)] {
             command.args(["--allow-private", origin]);
         }
@@ -41,7 +53,7 @@ pub fn spile(case: &Case, window: u32) -> Vec<Outcome> {
         }
         let output = command.output().expect("the program starts");
         match output.status.success() {
-            true => Tables::read(&Target::DuckDb { path: folder.join("spile.duckdb") }, &case.ids, case.has_versions()),
+            true => read(&target, &case.ids, case.has_versions()),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
     })

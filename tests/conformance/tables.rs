@@ -2,7 +2,7 @@
 
 use arrow_array::{Array, RecordBatch, cast::AsArray};
 use serde_json::{Map, Value};
-use spile_host::destination::{Target, query};
+use spile_host::destination::{self, Access, DataType, Resources, StoredColumn, Target, query};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All tables but the loader's own.
@@ -27,6 +27,13 @@ pub struct Row {
 
 type Cells = BTreeMap<String, String>;
 
+/// A table as it was read.
+struct Stored {
+    table: String,
+    columns: Vec<String>,
+    rows: Vec<Cells>,
+}
+
 impl Tables {
     /// All tables of the dataset `data`. The rows with one of these ids and all under them are to have their ids literally. Where
     /// root rows are versions, several may have one id. Says what is wrong where the ids of the rows are not sound.
@@ -42,18 +49,69 @@ impl Tables {
                 None => columns.push((table, vec![cells])),
             }
         }
+        let read = columns.into_iter().map(|(table, columns)| {
+            let names: Vec<_> = columns.iter().map(as_text).collect();
+            let stored = query(target, &format!("SELECT {} FROM data.\"{table}\"", names.join(", "))).unwrap();
+            let columns = columns.iter().map(column).collect();
+            Stored { table, columns, rows: rows(&stored) }
+        });
+        Self::of_stored(read, ids, has_versions)
+    }
+
+    /// Likewise in any database, in one form whatever the database is: columns are sorted, their types are those of the contract, and
+    /// JSON documents have their keys in order.
+    pub fn read_in_one_form(target: &Target, ids: &BTreeSet<String>, has_versions: bool) -> Result<Self, String> {
+        let mut session = destination::open(target, Access::Read, &Resources::default()).unwrap();
+        let mut tables: Vec<_> = session.columns("data").unwrap().into_iter().collect();
+        tables.retain(|(table, _)| !table.starts_with("_dlt") && !table.starts_with("_spile"));
+        tables.sort_by_key(|(table, _)| (table.len(), table.clone()));
+        let read = tables.into_iter().map(|(table, columns)| {
+            let dialect = session.dialect();
+            let typed: Vec<_> = columns
+                .iter()
+                .map(|column| (column, dialect.data_type(&column.declared).expect("a type of the contract")))
+                .collect();
+            let select = typed.iter().map(|(column, data_type)| {
+                let name = dialect.quote(&column.name);
+                match data_type {
+                    DataType::Binary => format!("{} AS {name}", hex_of(dialect.database(), &name)),
+                    _ => format!("CAST({name} AS {}) AS {name}", dialect.column_type(DataType::Text)),
+                }
+            });
+            let select = select.collect::<Vec<_>>().join(", ");
+            let sql = format!("SELECT {select} FROM {}", session.qualified("data", &table));
+            let mut rows = rows(&session.query(&sql, &[]).unwrap());
+            for cells in &mut rows {
+                for (column, data_type) in &typed {
+                    if let Some(text) = cells.get_mut(&column.name) {
+                        *text = in_one_form(text, *data_type);
+                    }
+                }
+            }
+            let column = |(column, data_type): &(&StoredColumn, DataType)| {
+                format!("{} {data_type:?}{}", column.name, if column.nullable { "" } else { " NOT NULL" })
+            };
+            let mut columns: Vec<_> = typed.iter().map(column).collect();
+            columns.sort();
+            Stored { table, columns, rows }
+        });
+        Self::of_stored(read.collect::<Vec<_>>().into_iter(), ids, has_versions)
+    }
+
+    fn of_stored(
+        stored: impl Iterator<Item = Stored>,
+        ids: &BTreeSet<String>,
+        has_versions: bool,
+    ) -> Result<Self, String> {
         let mut tables = BTreeMap::new();
         // The rows of each table, by their ids. Parents have shorter names than their children.
         let mut known: Vec<(String, HashMap<String, Row>)> = Vec::new();
-        for (table, columns) in columns {
-            let names: Vec<_> = columns.iter().map(as_text).collect();
-            let stored = query(target, &format!("SELECT {} FROM data.\"{table}\"", names.join(", "))).unwrap();
+        for Stored { table, columns, rows: mut stored } in stored {
             // A key may have `__` in it, so that a row of `a__b__c` is one of `a__b` or of `a`.
             let parents: Vec<_> =
                 known.iter().filter(|(name, _)| is_below(&table, name)).map(|(_, rows)| rows).collect();
-            let mut stored = rows(&stored);
             number_the_loads(&mut stored);
-            let is_root = columns.iter().all(|cells| cells["column_name"] != "_dlt_parent_id");
+            let is_root = columns.iter().all(|column| !column.starts_with("_dlt_parent_id "));
             let mut rows = Vec::new();
             for cells in stored {
                 rows.push(row(&table, cells, &parents, ids)?);
@@ -69,7 +127,7 @@ impl Tables {
             }
             let rows = rows.into_iter().map(|(_, row)| row).collect();
             known.push((table.clone(), by_id));
-            tables.insert(table, Table { columns: columns.iter().map(column).collect(), rows });
+            tables.insert(table, Table { columns, rows });
         }
         Ok(Self(tables))
     }
@@ -127,6 +185,45 @@ fn as_text(cells: &Cells) -> String {
     match cells["data_type"].as_str() {
         "JSON" => format!("json({name})::VARCHAR AS {name}"),
         _ => format!("{name}::VARCHAR AS {name}"),
+    }
+}
+
+/// An expression: bytes as hexadecimal digits.
+fn hex_of(database: &str, name: &str) -> String {
+    match database {
+        "PostgreSQL" => format!("encode({name}, 'hex')"),
+        // SQLite makes an empty text of null.
+        _ => format!("CASE WHEN {name} IS NULL THEN NULL ELSE lower(hex({name})) END"),
+    }
+}
+
+/// A value in one form, of types of which databases write values in several ways. SQLite and `jsonb` have no negative zero.
+fn in_one_form(text: &str, data_type: DataType) -> String {
+    match data_type {
+        DataType::Double => format!("{:?}", text.parse::<f64>().unwrap() + 0.0),
+        DataType::Boolean => text.replace('1', "true").replace('0', "false"),
+        DataType::Json => sorted(&serde_json::from_str(text).unwrap()).to_string(),
+        DataType::Timestamp | DataType::LocalTimestamp | DataType::Time => {
+            let text = text.replace('T', " ").trim_end_matches("+00").to_owned();
+            // SQLite has all six digits.
+            if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        }
+        DataType::Text | DataType::Bigint | DataType::Date | DataType::Binary | DataType::Decimal(..) => {
+            text.to_owned()
+        }
+    }
+}
+
+/// A document with its keys in order: `jsonb` keeps none, and writes numbers as decimals.
+fn sorted(document: &Value) -> Value {
+    match document {
+        Value::Object(fields) => {
+            let fields: BTreeMap<_, _> = fields.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
+            fields.into_iter().collect()
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        Value::Number(number) if number.as_i64().is_none() => (number.as_f64().unwrap() + 0.0).into(),
+        scalar => scalar.clone(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The whole way: the program `spile` reads the mock API over real sockets into a real DuckDB file.
+//! The whole way: the program `spile` reads the mock API over real sockets into real databases.
 //!
 //! | file | what |
 //! |---|---|
@@ -14,6 +14,7 @@ mod component;
 mod connectors;
 mod crash;
 mod demo;
+mod destinations;
 mod docs;
 mod errors;
 mod faults;
@@ -21,6 +22,8 @@ mod golden;
 mod memory;
 mod pace;
 mod program;
+mod records;
+mod server;
 mod setting;
 mod shaping;
 mod tables;

@@ -79,7 +79,12 @@ impl Setting {
 
     /// `spile run FILE` into the database, with a summary in JSON.
     pub fn run(&self, file: impl AsRef<Path>) -> Call {
-        self.call("run", file).with(["--to", "duckdb:out.duckdb", "--dataset", DATASET, "--summary", "json"])
+        self.run_into("duckdb:out.duckdb", file)
+    }
+
+    /// Likewise into another database.
+    pub fn run_into(&self, target: &str, file: impl AsRef<Path>) -> Call {
+        self.call("run", file).with(["--to", target, "--dataset", DATASET, "--summary", "json"])
     }
 
     /// `spile run FILE` for a file that does not bind the path variables itself.

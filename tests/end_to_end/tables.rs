@@ -11,7 +11,7 @@ use arrow_array::{
 use arrow_schema::{DataType, TimeUnit};
 use mock_api::{Collection, MockApi};
 use serde_json::{Map, Value};
-use spile_host::destination::{Target, query};
+use spile_host::destination::{self, Access, DataType as Stored, Resources, Target, query};
 
 /// The `id` of the root row, then the place in each list on the way down.
 type Key = (String, Vec<i64>);
@@ -29,27 +29,29 @@ impl Tables {
     /// Panics where the loader's own columns are not sound: ids that occur twice, rows without a parent or with a wrong root,
     /// rows of a load that is not noted.
     pub fn of_database(target: &Target, dataset: &str) -> Self {
-        let names = query(
-            target,
-            &format!(
-                "SELECT table_name FROM duckdb_tables() WHERE schema_name = '{dataset}' AND NOT starts_with(table_name, '_') \
-                 ORDER BY length(table_name)"
-            ),
-        );
-        let names: Vec<_> =
-            rows(&names.unwrap()).into_iter().map(|mut row| row.remove("table_name").unwrap()).collect();
+        let mut session = destination::open(target, Access::Read, &Resources::default()).unwrap();
+        let mut names: Vec<_> = session.columns(dataset).unwrap().into_iter().collect();
+        names.retain(|(name, _)| !name.starts_with('_'));
+        names.sort_by_key(|(name, _)| name.len());
         if names.is_empty() {
             return Self(BTreeMap::new());
         }
-        let loads = query(target, &format!("SELECT load_id FROM \"{dataset}\"._dlt_loads WHERE status = 0")).unwrap();
-        let loads: HashSet<_> = rows(&loads).into_iter().map(|mut row| row.remove("load_id").unwrap()).collect();
+        let loads = format!("SELECT load_id FROM {} WHERE status = 0", session.qualified(dataset, "_dlt_loads"));
+        let loads = rows(&session.query(&loads, &[]).unwrap());
+        let loads: HashSet<_> = loads.into_iter().map(|mut row| row.remove("load_id").unwrap()).collect();
 
         let mut tables = BTreeMap::new();
         // The key of each row, and the id of its root row, by table and `_dlt_id`.
         let mut known: HashMap<String, HashMap<String, (Key, String)>> = HashMap::new();
         // Parents have shorter names than their children.
-        for name in names {
-            let stored = rows(&query(target, &format!("SELECT * FROM \"{dataset}\".\"{name}\"")).unwrap());
+        for (name, columns) in names {
+            let all = format!("SELECT * FROM {}", session.qualified(dataset, &name));
+            let mut stored = rows(&session.query(&all, &[]).unwrap());
+            for column in columns {
+                let data_type = session.dialect().data_type(&column.declared);
+                let cells = stored.iter_mut().filter_map(|row| row.get_mut(&column.name));
+                cells.for_each(|cell| *cell = of_sqlite(data_type, cell));
+            }
             let parents =
                 (0..name.len()).rev().find_map(|end| name[end..].starts_with("__").then(|| known.get(&name[..end]))?);
             let mut keyed = BTreeMap::new();
@@ -176,6 +178,18 @@ fn cell(values: &dyn Array, row: usize) -> String {
             instant(values.as_primitive::<TimestampMicrosecondType>().value(row))
         }
         other => panic!("no column has the type {other}"),
+    }
+}
+
+/// SQLite has neither booleans nor instants: it keeps numbers and texts in their place.
+fn of_sqlite(data_type: Option<Stored>, cell: &str) -> String {
+    match (data_type, cell) {
+        (Some(Stored::Boolean), "0") => false.to_string(),
+        (Some(Stored::Boolean), "1") => true.to_string(),
+        (Some(Stored::Timestamp), text) if text.contains('T') => {
+            instant(format!("{text}Z").parse::<jiff::Timestamp>().unwrap().as_microsecond())
+        }
+        _ => cell.to_owned(),
     }
 }
 

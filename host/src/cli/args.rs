@@ -23,18 +23,97 @@ pub enum Command {
     Preview(Preview),
     /// Turn a Python file that uses dlt's `rest_api_source` into a pipeline file; runs no Python
     Import(Import),
-    /// Print the JSON Schema of pipeline files, for editors
-    Schema {
-        /// Which schema
-        #[arg(value_enum)]
-        of: SchemaOf,
+    /// Show, forget, save or put back where a pipeline goes on
+    #[command(subcommand)]
+    State(State),
+    /// List the runs of a pipeline that were published, the last one first
+    Runs(Runs),
+    /// Print the schema of pipeline files, or of the tables that a pipeline has written
+    #[command(subcommand)]
+    Schema(Schema),
+}
+
+#[derive(Subcommand)]
+pub enum State {
+    /// Print what is saved: the last run, rows that wait for the next one, and the connector's state
+    Show {
+        #[command(flatten)]
+        at: At,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget the state: the next run begins at the beginning; tables stay as they are
+    Reset {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Write the state into a file
+    Export {
+        #[command(flatten)]
+        at: At,
+        /// The file; standard output if absent
+        #[arg(long, short, value_name = "FILE.json")]
+        output: Option<PathBuf>,
+    },
+    /// Put a state that `export` has written in the place of the one that is saved
+    Import {
+        #[command(flatten)]
+        at: At,
+        /// The file with the state
+        state: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub struct Runs {
+    #[command(flatten)]
+    pub at: At,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub last: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Schema {
+    /// The JSON Schema of a pipeline file, for editors
+    Config,
+    /// The tables that a pipeline has written, as they are at the destination
+    Tables {
+        #[command(flatten)]
+        at: At,
+        /// How to print them
+        #[arg(long, value_enum, default_value_t = TablesForm::Table)]
+        format: TablesForm,
     },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-pub enum SchemaOf {
-    /// Of a pipeline file
-    Config,
+pub enum TablesForm {
+    /// For a person
+    Table,
+    /// JSON
+    Json,
+    /// Statements that would create them
+    Sql,
+    /// An entity relationship diagram for Mermaid
+    Mermaid,
+}
+
+/// A pipeline at its destination.
+#[derive(Args)]
+pub struct At {
+    /// The pipeline's file
+    pub file: PathBuf,
+    /// Where the rows are; as for `spile run`
+    #[arg(long, value_name = "DESTINATION")]
+    pub to: Option<String>,
+    /// The schema of the tables; as for `spile run`
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
 }
 
 /// The file, and what is said beside it.
@@ -69,8 +148,8 @@ pub struct SourceArgs {
 pub struct Run {
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Where the rows go; `duckdb:<name>.duckdb` where neither this nor the file says it
-    #[arg(long, value_name = "duckdb:PATH")]
+    /// Where the rows go: duckdb:PATH, postgresql://USER@HOST/DATABASE or sqlite:PATH; `duckdb:<name>.duckdb` where neither this nor the file says it
+    #[arg(long, value_name = "DESTINATION")]
     pub to: Option<String>,
     /// Only this resource; may be repeated
     #[arg(long = "resource", value_name = "NAME")]

@@ -3,6 +3,7 @@
 mod args;
 pub mod diagnostic;
 mod progress;
+mod records;
 mod report;
 
 use crate::gate::Secrets;
@@ -10,7 +11,7 @@ use crate::pipeline::{self, Pipeline};
 use crate::run::{Options, Prepared};
 use crate::sandbox::{CodeCache, Connector, Host, HostOptions, Limits};
 use crate::{COMPONENT, Class, Error, Result, import};
-use args::{Cli, Command, Form, SchemaOf, SourceArgs};
+use args::{Cli, Command, Form, SourceArgs};
 use clap::Parser;
 use progress::Progress;
 use serde_json::Value;
@@ -75,7 +76,10 @@ async fn command(command: Command) -> Result<()> {
                     .map_err(|error| Error::new(Class::Config, format!("failed to write {}: {error}", path.display()))),
             }
         }
-        Command::Schema { of: SchemaOf::Config } => print(&format!("{:#}\n", pipeline::schema())),
+        Command::State(state) => records::state(state),
+        Command::Runs(runs) => records::runs(&runs),
+        Command::Schema(args::Schema::Config) => print(&format!("{:#}\n", pipeline::schema())),
+        Command::Schema(args::Schema::Tables { at, format }) => records::tables(&at, format),
     }
 }
 

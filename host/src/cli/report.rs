@@ -1,6 +1,7 @@
 //! What the program prints at its end: tables for a person, JSON for a program.
 
 use crate::changes::{ChangeKind, Changes, plural, shown};
+use crate::destination::Target;
 use crate::pipeline::Pipeline;
 use crate::run::{Prepared, Report};
 use crate::sandbox::{Duplicates, MergeStrategy, WriteDisposition};
@@ -55,11 +56,16 @@ pub fn run(report: &Report, pipeline: &Pipeline, elapsed: Duration) -> String {
     let changes = changes(&report.published.changes);
     format!(
         "{resources}\n\n{tables}\n\n{changes}{warnings}{rows} rows into {}, schema {}, as load {}, in {seconds:.1} s; the connector took {} MiB of memory\n",
-        pipeline.destination,
+        destination(&pipeline.destination),
         pipeline.dataset,
         report.published.load_id,
         report.peak_memory.div_ceil(1 << 20),
     )
+}
+
+/// A destination as it is shown: without its password.
+fn destination(text: &str) -> String {
+    Target::parse(text).map_or_else(|_| "the destination".to_owned(), |target| target.to_string())
 }
 
 /// What became of values that did not simply go into their columns, a line for each column; the conversions last.
@@ -247,7 +253,7 @@ fn cut(text: &str) -> String {
 }
 
 /// A table whose columns from the given one on are numbers.
-fn table<S: AsRef<str>>(heads: &[S], numbers_from: usize) -> Table {
+pub fn table<S: AsRef<str>>(heads: &[S], numbers_from: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(heads.iter().map(|head| head.as_ref().to_owned()));
     for (index, column) in table.column_iter_mut().enumerate() {

@@ -20,11 +20,13 @@
 //! | `by_hand` | what a person changed in the final tables |
 //! | `names` | names that are too long for the database |
 //! | `characters` | characters that the database cannot store |
+//! | `ledger` | what the database knows of a pipeline between its runs |
 //! | `load_id` | names of loads |
 
 mod by_hand;
 mod characters;
 mod disposition;
+mod ledger;
 mod load_id;
 mod merge;
 mod names;
@@ -36,6 +38,7 @@ mod staging_table;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
+use serde::Serialize;
 
 use crate::{
     changes::{Change, Changes},
@@ -45,6 +48,7 @@ use crate::{
 
 pub use crate::destination::DataType;
 pub use disposition::{Duplicates, Merge, Scd2, Strategy, WriteDisposition};
+pub use ledger::{Exported, Ledger, RunRecord, Saved, TableRecord};
 use package::Package;
 use staging::Staging;
 
@@ -214,7 +218,7 @@ pub struct Published {
 }
 
 /// What a published load did to a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PublishedTable {
     /// The table.
     pub table: String,
@@ -323,6 +327,7 @@ impl Loader {
             let schema = package.note_published(session, next_state)?;
             let published = publish::publish(session, options, &package.load_id, schema.as_deref(), &tables)?;
             package.note_tables(session, options, &tables)?;
+            ledger::note_run(session, options, package.run, &published)?;
             Ok(Published { changes: staging.changes().clone(), ..published })
         })
     }

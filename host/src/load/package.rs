@@ -24,7 +24,7 @@ use crate::{
     error::{Class, Error, Result},
 };
 
-const STATE_TABLE: &str = "_spile_state";
+pub(super) const STATE_TABLE: &str = "_spile_state";
 
 /// A table of the pipeline.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,7 +60,8 @@ pub(super) struct Package {
     /// What became of values of the staged rows.
     pub changes: Changes,
     pipeline: String,
-    run: i64,
+    /// The fence.
+    pub run: i64,
     state_table: String,
 }
 
@@ -69,23 +70,7 @@ impl Package {
     pub fn begin(session: &mut Session, options: &Options) -> Result<(Self, Resumed)> {
         create(session, options)?;
         let state_table = session.qualified(&options.dataset, STATE_TABLE);
-        let pipeline = Value::Text(Some(&options.pipeline));
-        let now = session.dialect().now();
-        let insert = format!(
-            "INSERT INTO {state_table} (\"pipeline_name\", \"run\", \"status\", \"tables\", \"updated_at\") \
-             VALUES ($1, 0, 'done', '[]', {now}) ON CONFLICT DO NOTHING"
-        );
-        session.run(&insert, &[pipeline])?;
-        let increment = format!(
-            "UPDATE {state_table} SET \"run\" = \"run\" + 1, \"updated_at\" = {now} WHERE \"pipeline_name\" = $1 \
-             RETURNING \"run\", \"status\", \"digest\", \"load_id\", \"state\", \"schema\", \"staged_state\", \"staged_schema\", \"tables\", \
-             \"staged_changes\""
-        );
-        let rows = session.query(&increment, &[pipeline])?;
-        let row = rows.first().and_then(Row::read).ok_or_else(|| {
-            Error::new(Class::Destination, format!("the row of the pipeline in `{STATE_TABLE}` cannot be read"))
-                .fact("pipeline", &options.pipeline)
-        })?;
+        let row = next_run(session, options)?;
 
         let mut tables = row.tables;
         // A person may have dropped a staging table, or this run delivers fewer resources: without all of its rows the package
@@ -264,8 +249,64 @@ pub(super) fn drop_table(session: &Session, schema: &str, table: &str) -> String
     format!("DROP TABLE IF EXISTS {}", session.qualified(schema, table))
 }
 
+/// The columns of a [`Row`].
+const COLUMNS: &str = "\"run\", \"status\", \"digest\", \"load_id\", \"state\", \"schema\", \"staged_state\", \"staged_schema\", \
+                       \"tables\", \"staged_changes\"";
+
+/// Takes the next run number of a pipeline: from then on, no earlier run can write. Gives its row as it was, with that number.
+pub(super) fn next_run(session: &mut Session, options: &Options) -> Result<Row> {
+    let state_table = session.qualified(&options.dataset, STATE_TABLE);
+    let pipeline = Value::Text(Some(&options.pipeline));
+    let now = session.dialect().now();
+    let insert = format!(
+        "INSERT INTO {state_table} (\"pipeline_name\", \"run\", \"status\", \"tables\", \"updated_at\") \
+         VALUES ($1, 0, 'done', '[]', {now}) ON CONFLICT DO NOTHING"
+    );
+    session.run(&insert, &[pipeline])?;
+    let increment = format!(
+        "UPDATE {state_table} SET \"run\" = \"run\" + 1, \"updated_at\" = {now} WHERE \"pipeline_name\" = $1 RETURNING {COLUMNS}"
+    );
+    let rows = session.query(&increment, &[pipeline])?;
+    rows.first().and_then(Row::read).ok_or_else(|| unreadable(&options.pipeline))
+}
+
+/// A pipeline's row, where it has one. The state table must be there.
+pub(super) fn find(session: &mut Session, dataset: &str, pipeline: &str) -> Result<Option<Row>> {
+    let sql = format!("SELECT {COLUMNS} FROM {} WHERE \"pipeline_name\" = $1", session.qualified(dataset, STATE_TABLE));
+    let rows = session.query(&sql, &[Value::Text(Some(pipeline))])?;
+    match rows.iter().find(|rows| rows.num_rows() > 0) {
+        None => Ok(None),
+        Some(rows) => Row::read(rows).map(Some).ok_or_else(|| unreadable(pipeline)),
+    }
+}
+
+/// Puts a state into a pipeline's row, with nothing staged.
+pub(super) fn put(
+    session: &mut Session,
+    options: &Options,
+    state: Option<&str>,
+    schema: Option<&str>,
+    tables: &[KnownTable],
+) -> Result<()> {
+    let sql = format!(
+        "UPDATE {} SET \"status\" = 'done', \"state\" = $1, \"schema\" = $2, \"staged_state\" = NULL, \"staged_schema\" = NULL, \
+         \"staged_changes\" = NULL, \"tables\" = $3, \"updated_at\" = {} WHERE \"pipeline_name\" = $4",
+        session.qualified(&options.dataset, STATE_TABLE),
+        session.dialect().now(),
+    );
+    let tables = json(&emptied(tables))?;
+    let values =
+        [Value::Text(state), Value::Text(schema), Value::Text(Some(&tables)), Value::Text(Some(&options.pipeline))];
+    session.run(&sql, &values).map(drop)
+}
+
+fn unreadable(pipeline: &str) -> Error {
+    Error::new(Class::Destination, format!("the row of the pipeline in `{STATE_TABLE}` cannot be read"))
+        .fact("pipeline", pipeline)
+}
+
 /// Creates the schemas and the state table where they are missing.
-fn create(session: &mut Session, options: &Options) -> Result<()> {
+pub(super) fn create(session: &mut Session, options: &Options) -> Result<()> {
     for schema in [&options.dataset, &options.staging()] {
         session.create_schema(schema)?;
     }
@@ -288,18 +329,18 @@ fn create(session: &mut Session, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The pipeline's row as it was when this run began.
-struct Row {
-    run: i64,
-    open: bool,
-    digest: Option<String>,
-    load_id: Option<String>,
-    state: Option<String>,
-    schema: Option<String>,
-    staged_state: Option<String>,
-    staged_schema: Option<String>,
-    tables: Vec<KnownTable>,
-    staged_changes: Option<Changes>,
+/// The pipeline's row.
+pub(super) struct Row {
+    pub run: i64,
+    pub open: bool,
+    pub digest: Option<String>,
+    pub load_id: Option<String>,
+    pub state: Option<String>,
+    pub schema: Option<String>,
+    pub staged_state: Option<String>,
+    pub staged_schema: Option<String>,
+    pub tables: Vec<KnownTable>,
+    pub staged_changes: Option<Changes>,
 }
 
 impl Row {

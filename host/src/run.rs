@@ -46,6 +46,8 @@ pub enum Event<'a> {
         /// How long.
         wait: Duration,
     },
+    /// All rows but those of the last batch are staged durably: they are not read again, whatever happens.
+    Staged,
     /// All rows were read, and are now made visible.
     Publishing,
 }
@@ -66,9 +68,18 @@ pub struct Options {
     pub full_refresh: bool,
     /// Fail, and publish nothing, where a value did not go into its column as it is.
     pub strict: bool,
+    /// Stage durably when so many rows have come together, also before the loader would for other reasons. A run that is cut off
+    /// reads at most so many again, and what was being fetched.
+    pub commit_rows: Option<usize>,
 }
 
 impl Options {
+    /// The most root rows in one batch.
+    fn batch_rows(&self) -> u32 {
+        let commit_rows = self.commit_rows.and_then(|rows| u32::try_from(rows).ok()).unwrap_or(BATCH_ROWS);
+        commit_rows.clamp(1, BATCH_ROWS)
+    }
+
     fn extent(&self) -> Extent {
         Extent { since: self.since.clone(), until: self.until.clone(), full_refresh: self.full_refresh }
     }
@@ -197,6 +208,9 @@ impl<'a> Prepared<'a> {
         if let Some(limit) = &options.memory_limit {
             load_options.limits.memory_limit.clone_from(limit);
         }
+        if let Some(rows) = options.commit_rows {
+            load_options.commit_rows = rows;
+        }
         let (loader, resumed) = blocking(move || Loader::begin(&target, load_options)).await?;
         if resumed.interrupted.is_some() {
             tell(Event::Resumed(&resumed));
@@ -215,7 +229,7 @@ impl<'a> Prepared<'a> {
             biased;
             () = interrupt => Err(Error::new(Class::Interrupted, "interrupted")
                 .advice("what was read is kept: the next run goes on from here")),
-            outcome = reading.read(&request, tell) => outcome,
+            outcome = reading.read(&request, options.batch_rows(), tell) => outcome,
         };
         let Reading { instance, mut writer, waits } = reading;
         let summary = match outcome {
@@ -358,13 +372,17 @@ impl Reading {
     async fn read(
         &mut self,
         request: &OpenRequest,
+        batch_rows: u32,
         tell: &mut (dyn FnMut(Event<'_>) + Send),
     ) -> Result<sandbox::Summary> {
         self.instance.open(request).await?;
         loop {
-            match self.instance.next(BATCH_ROWS, BATCH_BYTES).await? {
+            match self.instance.next(batch_rows, BATCH_BYTES).await? {
                 Step::Batch(batch) => {
                     tell(Event::Counts(&batch.counts));
+                    if self.writer.is_staged().await? {
+                        tell(Event::Staged);
+                    }
                     self.writer.stage(load_batch(batch)).await?;
                 }
                 Step::Wait(wait) => {
@@ -383,13 +401,20 @@ impl Reading {
 
 /// A loader that works on a thread of its own, one batch behind the connector.
 struct Writer {
-    /// The loader comes back with what became of the batch. None only while a batch is handed over.
-    working: Option<JoinHandle<(Loader, Result<()>)>>,
+    /// The loader comes back with whether it staged durably. None only while a batch is handed over.
+    working: Option<JoinHandle<(Loader, Result<bool>)>>,
 }
 
 impl Writer {
     fn new(loader: Loader) -> Self {
-        Self { working: Some(tokio::spawn(std::future::ready((loader, Ok(()))))) }
+        Self { working: Some(tokio::spawn(std::future::ready((loader, Ok(false))))) }
+    }
+
+    /// Waits until the batch before is taken. Whether it and all before it are staged durably.
+    async fn is_staged(&mut self) -> Result<bool> {
+        let (loader, is_staged) = self.taken().await?;
+        self.working = Some(tokio::spawn(std::future::ready((loader, Ok(false)))));
+        Ok(is_staged)
     }
 
     /// Hands over a batch, once the one before is staged.
@@ -423,12 +448,16 @@ impl Writer {
 
     /// The loader, once it has done its work.
     async fn idle(&mut self) -> Result<Loader> {
+        self.taken().await.map(|(loader, _)| loader)
+    }
+
+    async fn taken(&mut self) -> Result<(Loader, bool)> {
         let gone = || Error::new(Class::Internal, "the loader ended before its time");
         let working = self.working.as_mut().ok_or_else(gone)?;
         // Awaited in place, so that a caller that is dropped meanwhile leaves the loader here.
         let (loader, staged) = working.await.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
         self.working = None;
-        staged.map(|()| loader)
+        staged.map(|is_staged| (loader, is_staged))
     }
 }
 

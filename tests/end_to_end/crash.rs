@@ -3,6 +3,7 @@
 use mock_api::{Collection, MockApi, Options};
 
 use crate::{
+    dice::Dice,
     setting::{SHIPPED, Setting},
     tables::Tables,
 };
@@ -25,19 +26,6 @@ fn options() -> Options {
 
 fn records(api: &MockApi) -> u64 {
     api.expected().resources.values().sum()
-}
-
-/// Numbers that look random, each as likely as any other (xorshift64).
-struct Dice(u64);
-
-impl Dice {
-    /// From 1 to `sides`.
-    fn roll(&mut self, sides: u64) -> u64 {
-        for (left, by) in [(true, 13), (false, 7), (true, 17)] {
-            self.0 ^= if left { self.0 << by } else { self.0 >> by };
-        }
-        self.0 % sides + 1
-    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | `program` | calls the program, and what came of it |
 //! | `setting` | an API, a folder, and the calls that bring them together |
 //! | `tables` | rows as a database holds them, and as the API would have them |
+//! | `kill` | runs that are killed after every commit and at any instant, into each database |
 //! | `golden` | tables as a file of expected ones has them |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -15,10 +16,12 @@ mod connectors;
 mod crash;
 mod demo;
 mod destinations;
+mod dice;
 mod docs;
 mod errors;
 mod faults;
 mod golden;
+mod kill;
 mod memory;
 mod pace;
 mod program;

@@ -144,6 +144,7 @@ async fn a_run_in_a_process_of_its_own() {
         until: None,
         full_refresh: false,
         strict: false,
+        commit_rows: None,
     };
     let report = prepared.run(&secrets, &options, &mut |_| {}, std::future::pending()).await.unwrap();
     let rows = report.counts.iter().find(|counts| counts.resource == "app_inputs").unwrap().rows;

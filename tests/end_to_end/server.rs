@@ -32,12 +32,15 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
     Server { port, _process: process }
 });
 
+/// The address of a database.
+pub fn address(database: &str) -> String {
+    format!("postgresql://spile@127.0.0.1:{}/{database}", SERVER.port)
+}
+
 /// Creates an empty database; gives its address.
 pub fn new_database() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let server = &*SERVER;
     let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let address = |database: &str| format!("postgresql://spile@127.0.0.1:{}/{database}", server.port);
     let target = Target::parse(&address("spile")).unwrap();
     let mut session = destination::open(&target, Access::Write, &Resources::default()).unwrap();
     session.run(&format!("CREATE DATABASE {name}"), &[]).unwrap();

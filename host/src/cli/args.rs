@@ -175,6 +175,9 @@ pub struct Run {
     /// What the database's own buffers may hold, such as 512MB
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
+    /// Save what was read whenever so many rows have come together; 50,000 if absent, and every 5 seconds or 64 MiB in any case
+    #[arg(long, value_name = "N", value_parser = rows)]
+    pub commit_rows: Option<usize>,
     /// How to print what was done
     #[arg(long, value_enum, default_value_t = Form::Table)]
     pub summary: Form,
@@ -226,6 +229,10 @@ pub enum Form {
     Table,
     /// One JSON object
     Json,
+}
+
+fn rows(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|rows| *rows > 0).ok_or_else(|| "write a number of rows, 1 or more".to_owned())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -98,6 +98,7 @@ async fn run(args: args::Run) -> Result<()> {
         until: args.until,
         full_refresh: args.full_refresh,
         strict: args.strict || pipeline.strict,
+        commit_rows: args.commit_rows,
     };
     let mut progress = Progress::new();
     let outcome = prepared.run(&secrets, &options, &mut |event| progress.tell(&event), interrupted()).await;

@@ -266,19 +266,22 @@ impl Loader {
         Ok((Self { session, options, package, staging, last_commit: Instant::now() }, resumed))
     }
 
-    /// Takes a batch. It is buffered; when enough has come together, all that is buffered is staged durably.
+    /// Takes a batch. It is buffered; when enough has come together, all that is buffered is staged durably. Says whether it was.
     ///
     /// # Errors
     /// [`Class::Source`] for a row without a value in its key, [`Class::Internal`] for a batch that contradicts its own
     /// declarations: nothing of the batch is taken then. And as [`Self::commit`].
-    pub fn stage(&mut self, mut batch: Batch) -> Result<()> {
+    pub fn stage(&mut self, mut batch: Batch) -> Result<bool> {
         names::fit_batch(&mut batch, self.session.dialect());
         self.staging.take(batch, &self.options, self.session.dialect())?;
         let (rows, bytes) = self.staging.buffered();
         let due = rows >= self.options.commit_rows
             || bytes >= self.options.commit_bytes
             || self.last_commit.elapsed() >= self.options.commit_interval;
-        if due { self.commit() } else { Ok(()) }
+        if due {
+            self.commit()?;
+        }
+        Ok(due)
     }
 
     /// Stages what is buffered, with its state, in one transaction.

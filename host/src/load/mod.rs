@@ -8,7 +8,7 @@
 //!
 //! In a database rows are staged in the schema `<dataset>_staging` and become visible in the schema `<dataset>`; each chunk is a
 //! transaction, and so is the end. The pipeline's row in `_spile_state` holds a run number, the fence: every transaction of a run
-//! begins with proving that no later run has begun.
+//! begins with proving that no later run has begun. In a directory of Parquet files a manifest is all of that.
 //!
 //! | file | what |
 //! |---|---|
@@ -26,12 +26,14 @@
 //! | `merge` | the statements of the steps |
 //! | `by_hand` | what a person changed in the final tables |
 //! | `ledger` | what the database knows of a pipeline between its runs |
+//! | `files` | a package in Parquet files, and its manifest |
 
 mod begin;
 mod by_hand;
 mod characters;
 mod database;
 mod disposition;
+mod files;
 mod ledger;
 mod load_id;
 mod merge;
@@ -45,7 +47,7 @@ mod store;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     changes::{Change, Changes},
@@ -121,7 +123,7 @@ impl Options {
     ///
     /// # Errors
     /// [`Class::Config`] where the options contradict each other, or ask for what the destination cannot do.
-    fn check(&self) -> Result<()> {
+    pub fn check(&self, target: &Target) -> Result<()> {
         let wrong = |message: String| Err(Error::new(Class::Config, message));
         if self.pipeline.is_empty() {
             return wrong("the pipeline has no name".to_owned());
@@ -144,12 +146,15 @@ impl Options {
                 ));
             }
         }
-        Ok(())
+        match target {
+            Target::Parquet { .. } => files::check(self),
+            Target::DuckDb { .. } | Target::Postgres { .. } | Target::Sqlite { .. } => Ok(()),
+        }
     }
 }
 
 /// A column that a table did not have before.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Its name.
     pub name: String,
@@ -262,7 +267,7 @@ impl Loader {
     /// As [`Options::check`]; [`Class::Config`] too where the target cannot be right; [`Class::Destination`] where it cannot be
     /// opened, or another run holds what this one needs.
     pub fn begin(target: &Target, mut options: Options) -> Result<(Self, Resumed)> {
-        options.check()?;
+        options.check(target)?;
         let (store, staging, resumed) = store::open(target, &mut options)?;
         Ok((Self { store, options, staging, last_commit: Instant::now() }, resumed))
     }

@@ -71,6 +71,11 @@ impl Staging {
         (self.rows, self.bytes)
     }
 
+    /// The staging tables, with what is buffered.
+    pub fn staging_tables(&self) -> &[StagingTable] {
+        &self.tables
+    }
+
     /// What is to be committed, if anything.
     pub fn pending(&self) -> Option<&Pending> {
         self.pending.as_ref()

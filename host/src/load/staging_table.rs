@@ -63,6 +63,11 @@ impl StagingTable {
         Ok(Self::with_columns(known, columns))
     }
 
+    /// The columns that it has with what is buffered.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
     pub fn buffered_rows(&self) -> u64 {
         self.buffered.iter().map(|(rows, _)| rows.num_rows() as u64).sum()
     }

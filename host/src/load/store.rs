@@ -3,6 +3,7 @@
 use super::{
     Batch, Options, Published, Resumed,
     database::Database,
+    files::Files,
     staging::{Pending, Staging},
 };
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     error::Result,
 };
 
-/// Where a package is kept, and its rows end up: a database. Each of what it does is done whole, or after an error not at
+/// Where a package is kept, and its rows end up: a database, or files. Each of what it does is done whole, or after an error not at
 /// all; and only as long as no other run of the pipeline took over.
 pub(super) trait Store: Send {
     /// The dialect of a database.
@@ -36,6 +37,10 @@ pub(super) trait Store: Send {
 /// already.
 pub(super) fn open(target: &Target, options: &mut Options) -> Result<(Box<dyn Store>, Staging, Resumed)> {
     match target {
+        Target::Parquet { directory } => {
+            let (files, staging, resumed) = Files::begin(directory, options)?;
+            Ok((Box::new(files), staging, resumed))
+        }
         Target::DuckDb { .. } | Target::Postgres { .. } | Target::Sqlite { .. } => {
             let (database, staging, resumed) = Database::begin(target, options)?;
             Ok((Box::new(database), staging, resumed))

@@ -21,6 +21,7 @@ mod faults;
 mod golden;
 mod memory;
 mod pace;
+mod parquet;
 mod program;
 mod records;
 mod server;

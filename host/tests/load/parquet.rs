@@ -142,7 +142,31 @@ fn append_adds_files_run_after_run() {
     let manifest = directory.manifest();
     assert_eq!((&manifest["version"], &manifest["run"], &manifest["status"]), (&1.into(), &2.into(), &"done".into()));
     assert_eq!((&manifest["state"], &manifest["schema"]), (&"done".into(), &"{\"version\":1}".into()));
-    assert_eq!(manifest["tables"][0]["files"][1]["rows"], 2);
+    // As docs/destinations.md has it.
+    let named = format!(
+        "SELECT t.\"table\", f.name, f.rows FROM (SELECT unnest(tables) AS t FROM '{}'), unnest(t.files) AS files(f) \
+         ORDER BY 1, 2",
+        directory.ours().join("manifest.json").display()
+    );
+    let file = |table: &str, published: &Published, rows| format!("{table}|{}-1.parquet|{rows}", published.load_id);
+    assert_eq!(
+        directory.rows(&named),
+        [("users", &first, 2), ("users", &second, 2), ("users__tags", &first, 4), ("users__tags", &second, 4)]
+            .map(|(table, published, rows)| file(table, published, rows))
+    );
+}
+
+#[test]
+fn a_file_that_somebody_removed_is_told_and_forgotten() {
+    let directory = Directory::new();
+    let first = directory.run(append(), vec![users("s1", &[1, 2], "a")]);
+    fs::remove_file(directory.path.join(format!("data/users/{}-1.parquet", first.load_id))).unwrap();
+    let second = directory.run(append(), vec![users("s2", &[3], "b")]);
+    let gone =
+        format!("the file `{}-1.parquet` of the table `users` was there and is gone, with 2 rows", first.load_id);
+    assert_eq!(second.warnings, [gone]);
+    assert_eq!(counts(&second), [("users", 1, 0, 1), ("users__tags", 2, 0, 6)]);
+    assert_eq!(directory.run(append(), Vec::new()).warnings, Vec::<String>::new());
 }
 
 #[test]

@@ -98,13 +98,18 @@ impl Folder {
         self.staged(table, name).is_file()
     }
 
+    /// Whether a file is in its table's folder.
+    pub fn is_published(&self, table: &str, name: &str) -> bool {
+        self.published(table, name).is_file()
+    }
+
     /// Makes a table's folder, and checks that a file of staged rows will find its place free.
     pub fn make_place(&self, table: &str, name: &str) -> Result<()> {
-        let (folder, path) = (self.dataset.join(table), self.published(table, name));
+        let folder = self.dataset.join(table);
         create(&folder).map_err(|error| failed("a folder cannot be created", &folder, &error))?;
-        if path.exists() {
+        if self.is_published(table, name) {
             return Err(Error::new(Class::Destination, "a file that is none of this pipeline's is in the way")
-                .fact("file", path.display())
+                .fact("file", self.published(table, name).display())
                 .advice("move it elsewhere: the next run goes on from here"));
         }
         Ok(())
@@ -115,7 +120,7 @@ impl Folder {
         let (from, to) = (self.staged(table, name), self.published(table, name));
         let moved = create(&self.dataset.join(table)).and_then(|()| fs::rename(&from, &to));
         match moved {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && to.is_file() => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_published(table, name) => Ok(()),
             Err(error) => Err(failed("a file cannot be moved to its place", &from, &error)
                 .fact("place", to.display())
                 .advice("the rows are complete: the next run moves them first")),
@@ -286,12 +291,12 @@ mod tests {
         for _ in 0..2 {
             folder.publish("t", name).unwrap();
         }
-        assert!(!folder.is_staged("t", name) && folder.published("t", name).is_file());
+        assert!(!folder.is_staged("t", name) && folder.is_published("t", name));
         assert!(folder.make_place("t", name).unwrap_err().message.contains("in the way"));
         for _ in 0..2 {
             folder.remove("t", name).unwrap();
         }
-        assert!(!folder.published("t", name).exists());
+        assert!(!folder.is_published("t", name));
         // Neither here nor there: that is a loss, and not what was done before.
         assert_eq!(folder.publish("t", name).unwrap_err().message, "a file cannot be moved to its place");
     }

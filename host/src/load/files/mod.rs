@@ -17,7 +17,7 @@ mod tests;
 
 use std::{mem, path::Path};
 
-use self::manifest::{Manifest, Move, Status, TableFiles, file_schema, rows};
+use self::manifest::{DataFile, Manifest, Move, Status, TableFiles, file_schema, rows};
 use super::{
     Batch, Options, Published, PublishedTable, ResourcePlan, Resumed, WriteDisposition,
     package::overtaken,
@@ -155,6 +155,7 @@ impl Files {
             let mut chain: Vec<_> = next.tables.iter_mut().filter(|table| table.root == plan.table).collect();
             chain.sort_by_key(|table| table.parent.is_some());
             for table in chain {
+                published.warnings.extend(self.forget_lost(table));
                 published.tables.extend(self.switch(table, plan, options, &load_id)?);
             }
         }
@@ -173,6 +174,21 @@ impl Files {
         (next.staged_state, next.staged_changes) = (None, None);
         self.replace(next)?;
         Ok(published)
+    }
+
+    /// Forgets the files of a table that somebody removed. Gives things to tell a person.
+    fn forget_lost(&self, table: &mut TableFiles) -> Vec<String> {
+        let (there, lost) = mem::take(&mut table.files)
+            .into_iter()
+            .partition::<Vec<_>, _>(|file| self.folder.is_published(&table.table, &file.name));
+        table.files = there;
+        let told = |file: DataFile| {
+            format!(
+                "the file `{}` of the table `{}` was there and is gone, with {} rows",
+                file.name, table.table, file.rows
+            )
+        };
+        lost.into_iter().map(told).collect()
     }
 
     /// Gives a table the files that it is to have with the staged ones. `None` where it has no columns yet, so does not exist.

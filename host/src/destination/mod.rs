@@ -141,7 +141,7 @@ pub fn open(target: &Target, access: Access, resources: &Resources) -> Result<Se
         Target::Parquet { directory } => {
             Err(Error::new(Class::Config, "a directory of Parquet files answers no queries")
                 .fact("directory", directory.display())
-                .advice("read the files with a program that does, such as DuckDB with `read_parquet`"))
+                .advice("read the files with a program that does, such as DuckDB with `read_parquet`; what is kept of a pipeline is in its manifest"))
         }
     }
 }

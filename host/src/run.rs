@@ -146,9 +146,11 @@ impl<'a> Prepared<'a> {
         self.withheld.slots().into_iter().collect()
     }
 
-    /// Makes one cheap request.
+    /// Checks what the destination can do, and makes one cheap request.
     pub async fn check(&self, secrets: &Secrets) -> Result<()> {
         self.unbound(&[])?;
+        let Pipeline { name, dataset, destination, .. } = self.pipeline;
+        load::Options::new(name, dataset, "", self.plans(&[])?).check(&Target::parse(destination)?)?;
         let mut instance = self.start(secrets).await?;
         instance.check(&self.source).await.map_err(|error| self.pipeline.locate(error))
     }

@@ -223,6 +223,17 @@ fn a_destination_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn files_that_would_have_to_be_merged_are_refused_before_any_request() {
+    let setting = Setting::new(Options::default());
+    let merged = ["Parquet files cannot be merged into", "resource: applications", "`write_disposition: append`"];
+    setting.call("run", SHIPPED).with(["--to", "parquet:out"]).outcome().ended_with(2).says(&merged);
+    let file = setting.file("shop.yaml", &(SHOP.to_owned() + "destination: parquet:out\n"));
+    setting.call("check", &file).outcome().ended_with(2).says(&merged);
+    assert_eq!(setting.api.stats().total, 0);
+    assert!(!setting.folder().join("out").exists());
+}
+
+#[test]
 fn a_database_that_another_run_holds_is_a_destination_error() {
     let setting = Setting::new(Options { latency_ms: 50, ..Options::default() });
     let first = setting.wait_until(setting.run(SHIPPED).start(), |stats| stats.total > 0);

@@ -128,7 +128,7 @@ impl Stage {
         assert!(is_killed || output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
         let counted =
             text.lines().filter_map(|line| line.strip_prefix("commits, and pages in hand: ")?.split_once(' '));
-        let (commits, pages) = counted.last().expect(&text);
+        let (commits, pages) = counted.next_back().expect(&text);
         (commits.parse().unwrap(), pages.parse().unwrap())
     }
 

@@ -24,6 +24,7 @@ mod golden;
 mod kill;
 mod memory;
 mod pace;
+mod parquet;
 mod program;
 mod records;
 mod server;

@@ -148,7 +148,7 @@ pub struct SourceArgs {
 pub struct Run {
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Where the rows go: duckdb:PATH, postgresql://USER@HOST/DATABASE or sqlite:PATH; `duckdb:<name>.duckdb` where neither this nor the file says it
+    /// Where the rows go: duckdb:PATH, postgresql://USER@HOST/DATABASE, sqlite:PATH or parquet:DIR; `duckdb:<name>.duckdb` where neither this nor the file says it
     #[arg(long, value_name = "DESTINATION")]
     pub to: Option<String>,
     /// Only this resource; may be repeated

@@ -6,7 +6,8 @@ use super::Session;
 use crate::error::Result;
 
 /// The type of a column, as the contract names it (`data-type` in `wit/connector.wit`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DataType {
     /// UTF-8 text.
     Text,

@@ -3,6 +3,7 @@
 //! A destination is an [ADBC](https://arrow.apache.org/adbc/) driver plus a dialect. Rows go in as Arrow batches, everything
 //! else is SQL. [`Target`] names a database, [`driver`] finds the shared library that speaks to it, [`Session`] is one
 //! connection, and [`dialect::Dialect`] says what differs between databases: one file each: [`duckdb`], [`postgres`], [`sqlite`].
+//! A directory of Parquet files needs neither.
 //!
 //! Identifiers are always quoted and values are always bound: nothing from outside is part of the text of a statement.
 
@@ -10,6 +11,8 @@ pub mod dialect;
 pub mod driver;
 pub mod duckdb;
 mod file;
+mod lock;
+pub(crate) mod parquet;
 pub mod postgres;
 mod session;
 pub mod sqlite;
@@ -42,13 +45,18 @@ pub enum Target {
         /// The file, relative to the working directory or absolute.
         path: PathBuf,
     },
+    /// Parquet files: `parquet:DIR`. The directory is created where it does not exist.
+    Parquet {
+        /// The directory, relative to the working directory or absolute.
+        directory: PathBuf,
+    },
 }
 
 /// The forms of a target, for messages.
-const FORMS: &str = "duckdb:PATH, postgresql://USER@HOST/DATABASE, sqlite:PATH";
+const FORMS: &str = "duckdb:PATH, postgresql://USER@HOST/DATABASE, sqlite:PATH, parquet:DIR";
 
 impl Target {
-    /// Reads `duckdb:PATH`, `sqlite:PATH` or a URI as libpq has it, `postgresql://…`.
+    /// Reads `duckdb:PATH`, `sqlite:PATH`, `parquet:DIR` or a URI as libpq has it, `postgresql://…`.
     ///
     /// # Errors
     /// [`Class::Config`] for an unknown scheme, a missing path, and a database in memory (`:memory:`), whose rows would be lost.
@@ -75,8 +83,12 @@ impl Target {
             ("duckdb" | "sqlite", path) if path.trim().is_empty() || path.contains('\0') => {
                 Err(wrong(format!("the destination `{scheme}:` names no file")))
             }
+            ("parquet", path) if path.trim().is_empty() || path.contains('\0') => {
+                Err(wrong("the destination `parquet:` names no directory".to_owned()))
+            }
             ("duckdb", path) => Ok(Self::DuckDb { path: path.into() }),
             ("sqlite", path) => Ok(Self::Sqlite { path: path.into() }),
+            ("parquet", path) => Ok(Self::Parquet { directory: path.into() }),
             _ => Err(wrong(format!("there is no destination `{scheme}:`; there is: {FORMS}"))),
         }
     }
@@ -88,6 +100,7 @@ impl fmt::Display for Target {
             Self::DuckDb { path } => write!(f, "duckdb:{}", path.display()),
             Self::Postgres { address } => write!(f, "{address}"),
             Self::Sqlite { path } => write!(f, "sqlite:{}", path.display()),
+            Self::Parquet { directory } => write!(f, "parquet:{}", directory.display()),
         }
     }
 }
@@ -126,6 +139,11 @@ pub fn open(target: &Target, access: Access, resources: &Resources) -> Result<Se
         Target::DuckDb { path } => duckdb::open(path, access, resources),
         Target::Postgres { address } => postgres::open(address, access),
         Target::Sqlite { path } => sqlite::open(path, access),
+        Target::Parquet { directory } => {
+            Err(Error::new(Class::Config, "a directory of Parquet files answers no queries")
+                .fact("directory", directory.display())
+                .advice("read the files with a program that does, such as DuckDB with `read_parquet`; what is kept of a pipeline is in its manifest"))
+        }
     }
 }
 
@@ -153,6 +171,7 @@ mod tests {
             ("sqlite:", "names no file"),
             ("out.duckdb", "`out.duckdb` is not a destination"),
             ("duckdb:", "names no file"),
+            ("parquet: ", "names no directory"),
             ("duckdb::memory:", "in memory"),
         ] {
             let error = Target::parse(text).unwrap_err();

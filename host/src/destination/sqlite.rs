@@ -1,12 +1,7 @@
 //! SQLite: a database in one file, in every phone and browser. It has no schemas: a dataset is what the names of its tables begin
 //! with, `data__users`.
 
-use std::{
-    fs::{File, TryLockError},
-    io::{self, Read, Seek, Write},
-    path::{Path, PathBuf},
-    process,
-};
+use std::path::{Path, PathBuf};
 
 use adbc_core::{
     Database, Driver,
@@ -18,7 +13,9 @@ use super::{
     Access, DataType, Session,
     dialect::{Dialect, Place},
     driver::{self, DriverName},
-    file, text,
+    file,
+    lock::Lock,
+    text,
 };
 use crate::error::{Class, Error, Result};
 
@@ -106,10 +103,10 @@ impl Dialect for Sqlite {
 
     /// A lock on a file beside the database: SQLite's own locks last as long as a transaction. The system gives it back when the
     /// process ends, however it does.
-    fn hold(&self, session: &mut Session, _dataset: &str, pipeline: &str) -> Result<()> {
+    fn hold(&self, session: &mut Session, _dataset: &str, _pipeline: &str) -> Result<()> {
         let rows = session.query("SELECT file FROM pragma_database_list WHERE name = 'main'", &[])?;
         let path = PathBuf::from(rows.first().and_then(|rows| text(rows, 0, 0)).unwrap_or_default());
-        session.keep(lock(&path, pipeline)?);
+        session.keep(Lock::take(&path.with_added_extension("lock"))?);
         Ok(())
     }
 }
@@ -146,32 +143,6 @@ pub(super) fn open(path: &Path, access: Access) -> Result<Session> {
     let looked = session.query("SELECT count(*) FROM sqlite_schema", &[]);
     looked.map_err(|error| error.fact("file", path.display()))?;
     Ok(session)
-}
-
-fn lock(path: &Path, pipeline: &str) -> Result<File> {
-    let beside = path.with_added_extension("lock");
-    let unusable = |error: io::Error| {
-        Error::new(Class::Destination, "the lock beside the database cannot be used")
-            .fact("file", beside.display())
-            .fact("reason", error)
-    };
-    let mut file =
-        File::options().read(true).write(true).create(true).truncate(false).open(&beside).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            file.read_to_string(&mut holder).map_err(unusable)?;
-            return Err(Error::new(Class::Destination, "another run is writing to the database")
-                .fact("file", path.display())
-                .fact("held by", holder.trim())
-                .advice("wait for it to end, or end it: a SQLite file has one run at a time"));
-        }
-        Err(TryLockError::Error(error)) => return Err(unusable(error)),
-    }
-    let note = format!("process {}, pipeline {pipeline}\n", process::id());
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes())).map_err(unusable)?;
-    Ok(file)
 }
 
 #[cfg(test)]

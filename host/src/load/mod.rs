@@ -1,31 +1,39 @@
-//! Brings a connector's rows into a database, each exactly once.
+//! Brings a connector's rows to their destination, each exactly once.
 //!
-//! A run is a *load package*. Its rows are staged in the schema `<dataset>_staging`, together with the state that covers
-//! exactly them, one transaction a chunk ([`Loader::stage`], [`Loader::commit`]). At the end everything becomes visible in the
-//! schema `<dataset>` in one more transaction ([`Loader::publish`]): columns are added, rows are merged, the package is noted in
-//! `_dlt_loads`, the state is saved. A run that was killed leaves its package open; the next run of the pipeline with the same
-//! configuration goes on with it ([`Loader::begin`]), and the final tables equal those of a run that was not killed.
+//! A run is a *load package*. Its rows are staged, together with the state that covers exactly them, chunk by chunk
+//! ([`Loader::stage`], [`Loader::commit`]). At the end everything becomes visible ([`Loader::publish`]): columns are added, rows
+//! meet those that are there, the package is noted in `_dlt_loads`, the state is saved. A run that was killed leaves its package
+//! open; the next run of the pipeline with the same configuration goes on with it ([`Loader::begin`]), and the final tables equal
+//! those of a run that was not killed.
 //!
-//! The pipeline's row in `_spile_state` holds a run number, the fence: every transaction of a run begins with proving that no
-//! later run has begun.
+//! In a database rows are staged in the schema `<dataset>_staging` and become visible in the schema `<dataset>`; each chunk is a
+//! transaction, and so is the end. The pipeline's row in `_spile_state` holds a run number, the fence: every transaction of a run
+//! begins with proving that no later run has begun. In a directory of Parquet files a manifest is all of that.
 //!
 //! | file | what |
 //! |---|---|
-//! | `package` | the pipeline's row in `_spile_state`: fence, state, which tables belong to the package |
+//! | `store` | what a destination does with a package |
+//! | `begin` | how a run begins from what is noted of its pipeline |
 //! | `staging` | checks batches and buffers them until they are committed |
 //! | `staging_table` | one staging table: its columns, and rows lined up with them |
-//! | `publish` | migrates the final tables, merges, notes the load |
 //! | `disposition` | the ways in which staged rows meet final rows, each as a list of steps |
-//! | `merge` | the statements of these steps |
-//! | `by_hand` | what a person changed in the final tables |
 //! | `names` | names that are too long for the database |
 //! | `characters` | characters that the database cannot store |
-//! | `ledger` | what the database knows of a pipeline between its runs |
 //! | `load_id` | names of loads |
+//! | `database` | a package in a database |
+//! | `package` | the pipeline's row in `_spile_state`: fence, state, which tables belong to the package |
+//! | `publish` | migrates the final tables, merges, notes the load |
+//! | `merge` | the statements of the steps |
+//! | `by_hand` | what a person changed in the final tables |
+//! | `ledger` | what the database knows of a pipeline between its runs |
+//! | `files` | a package in Parquet files, and its manifest |
 
+mod begin;
 mod by_hand;
 mod characters;
+mod database;
 mod disposition;
+mod files;
 mod ledger;
 mod load_id;
 mod merge;
@@ -34,23 +42,24 @@ mod package;
 mod publish;
 mod staging;
 mod staging_table;
+mod store;
 
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     changes::{Change, Changes},
-    destination::{self, Access, Resources, Session, Target},
+    destination::{Resources, Target},
     error::{Class, Error, Result},
 };
 
 pub use crate::destination::DataType;
 pub use disposition::{Duplicates, Merge, Scd2, Strategy, WriteDisposition};
 pub use ledger::{Exported, Ledger, RunRecord, Saved, TableRecord};
-use package::Package;
 use staging::Staging;
+use store::Store;
 
 /// How one resource is loaded.
 #[derive(Clone, Debug)]
@@ -110,8 +119,11 @@ impl Options {
         format!("{}_staging", self.dataset)
     }
 
-    /// Checks what does not depend on the database.
-    fn check(&self) -> Result<()> {
+    /// Checks all that can be told before the destination is opened.
+    ///
+    /// # Errors
+    /// [`Class::Config`] where the options contradict each other, or ask for what the destination cannot do.
+    pub fn check(&self, target: &Target) -> Result<()> {
         let wrong = |message: String| Err(Error::new(Class::Config, message));
         if self.pipeline.is_empty() {
             return wrong("the pipeline has no name".to_owned());
@@ -134,12 +146,15 @@ impl Options {
                 ));
             }
         }
-        Ok(())
+        match target {
+            Target::Parquet { .. } => files::check(self),
+            Target::DuckDb { .. } | Target::Postgres { .. } | Target::Sqlite { .. } => Ok(()),
+        }
     }
 }
 
 /// A column that a table did not have before.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Its name.
     pub name: String,
@@ -239,31 +254,22 @@ pub struct PublishedTable {
 
 /// Writes the rows of one run.
 pub struct Loader {
-    session: Session,
+    store: Box<dyn Store>,
     options: Options,
-    package: Package,
     staging: Staging,
     last_commit: Instant,
 }
 
 impl Loader {
-    /// Opens the database and begins a run: it takes the fence, and says from where to go on.
+    /// Opens the destination and begins a run: it takes the fence, and says from where to go on.
     ///
     /// # Errors
-    /// [`Class::Config`] where the options contradict each other or the target cannot be right; [`Class::Destination`] where
-    /// the database cannot be opened, or another pipeline's interrupted run holds one of the staging tables.
+    /// As [`Options::check`]; [`Class::Config`] too where the target cannot be right; [`Class::Destination`] where it cannot be
+    /// opened, or another run holds what this one needs.
     pub fn begin(target: &Target, mut options: Options) -> Result<(Self, Resumed)> {
-        options.check()?;
-        let mut session = destination::open(target, Access::Write, &options.limits)?;
-        let dialect = session.dialect();
-        names::fit_options(&mut options, dialect)?;
-        dialect.hold(&mut session, &options.dataset, &options.pipeline)?;
-        let (package, resumed) = session.transaction(|session| {
-            dialect.hold_dataset(session, &options.dataset)?;
-            Package::begin(session, &options)
-        })?;
-        let staging = Staging::new(&mut session, &options, &package)?;
-        Ok((Self { session, options, package, staging, last_commit: Instant::now() }, resumed))
+        options.check(target)?;
+        let (store, staging, resumed) = store::open(target, &mut options)?;
+        Ok((Self { store, options, staging, last_commit: Instant::now() }, resumed))
     }
 
     /// Takes a batch. It is buffered; when enough has come together, all that is buffered is staged durably. Says whether it was.
@@ -272,8 +278,8 @@ impl Loader {
     /// [`Class::Source`] for a row without a value in its key, [`Class::Internal`] for a batch that contradicts its own
     /// declarations: nothing of the batch is taken then. And as [`Self::commit`].
     pub fn stage(&mut self, mut batch: Batch) -> Result<bool> {
-        names::fit_batch(&mut batch, self.session.dialect());
-        self.staging.take(batch, &self.options, self.session.dialect())?;
+        self.store.fit(&mut batch)?;
+        self.staging.take(batch, &self.options, self.store.dialect())?;
         let (rows, bytes) = self.staging.buffered();
         let due = rows >= self.options.commit_rows
             || bytes >= self.options.commit_bytes
@@ -284,54 +290,38 @@ impl Loader {
         Ok(due)
     }
 
-    /// Stages what is buffered, with its state, in one transaction.
+    /// Stages what is buffered, with its state: all of it, or after an error nothing.
     ///
     /// # Errors
-    /// [`Class::Destination`] where another run of the pipeline took over, or the database refuses: nothing is written then.
+    /// [`Class::Destination`] where another run of the pipeline took over, or the destination refuses.
     pub fn commit(&mut self) -> Result<()> {
-        let Self { session, options, package, staging, .. } = self;
-        if let Some(pending) = staging.pending() {
-            let tables = staging.tables();
-            session.transaction(|session| {
-                let (state, schema) = (&pending.state, pending.schema.as_deref());
-                package.note_staged(session, state, schema, &tables, staging.changes())?;
-                staging.write(session, &options.staging())
-            })?;
-            staging.committed();
+        if let Some(pending) = self.staging.pending() {
+            self.store.commit(&self.options, &self.staging, pending)?;
+            self.staging.committed();
         }
         self.last_commit = Instant::now();
         Ok(())
     }
 
-    /// Gives itself back where every value of the run went into its column as it is. Otherwise the package is discarded: its
-    /// staging tables go, and the next run begins where this one began.
+    /// Gives itself back where every value of the run went into its column as it is. Otherwise the package is discarded: nothing of
+    /// it stays staged, and the next run begins where this one began.
     ///
     /// # Errors
     /// [`Class::Source`] that tells the changes, where there are any; [`Class::Destination`] where the package cannot be
     /// discarded.
     pub fn refuse_changes(mut self) -> Result<Self> {
         let Some(refusal) = self.staging.changes().refusal() else { return Ok(self) };
-        let Self { session, options, package, staging, .. } = &mut self;
-        session.transaction(|session| package.discard(session, &options.staging(), &staging.tables()))?;
+        self.store.discard(&self.options, &self.staging)?;
         Err(refusal)
     }
 
-    /// Makes all rows of the run visible, and saves `next_state` for the next run, in one transaction. The staging tables are
-    /// dropped with it.
+    /// Makes all rows of the run visible, and saves `next_state` for the next run.
     ///
     /// # Errors
     /// As [`Self::commit`]. The package stays open then, and the next run goes on with it.
     pub fn publish(mut self, next_state: &str) -> Result<Published> {
         self.commit()?;
-        let Self { session, options, package, staging, .. } = &mut self;
-        session.transaction(|session| {
-            session.dialect().hold_dataset(session, &options.dataset)?;
-            let tables = staging.tables();
-            let schema = package.note_published(session, next_state)?;
-            let published = publish::publish(session, options, &package.load_id, schema.as_deref(), &tables)?;
-            package.note_tables(session, options, &tables)?;
-            ledger::note_run(session, options, package.run, &published)?;
-            Ok(Published { changes: staging.changes().clone(), ..published })
-        })
+        let published = self.store.publish(&self.options, &self.staging, next_state)?;
+        Ok(Published { changes: self.staging.changes().clone(), ..published })
     }
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 
-use super::{Interrupted, Options, Resumed, load_id};
+use super::{Options, Resumed};
 use crate::{
     changes::Changes,
     destination::{DataType, Session, Value, bigint, text},
@@ -72,57 +72,24 @@ impl Package {
         let state_table = session.qualified(&options.dataset, STATE_TABLE);
         let row = next_run(session, options)?;
 
-        let mut tables = row.tables;
-        // A person may have dropped a staging table, or this run delivers fewer resources: without all of its rows the package
-        // is worth nothing.
+        // A person may have dropped a staging table.
         let present = session.columns(&options.staging())?;
-        let complete = tables.iter().filter(|table| table.staged > 0).all(|table| {
-            present.contains_key(&table.table) && options.resources.iter().any(|plan| plan.table == table.root)
-        });
-        let resumes = row.open && row.digest.as_deref() == Some(&options.digest) && complete;
-
-        let changes = row.staged_changes.filter(|_| resumes).unwrap_or_default();
-        let (load_id, state, schema) = match row.load_id {
-            Some(load_id) if resumes => {
-                (load_id, row.staged_state.clone().or(row.state), row.staged_schema.or(row.schema))
-            }
-            previous => {
-                let load_id = load_id::next(previous.as_deref());
-                for table in &mut tables {
-                    if present.contains_key(&table.table) {
-                        session.run(&drop_table(session, &options.staging(), &table.table), &[])?;
-                    }
-                    table.staged = 0;
-                }
-                (load_id, row.state, row.schema)
-            }
-        };
-        // Root tables are known before they have rows: replace empties them even if they get none.
-        for plan in &options.resources {
-            let (table, root, resource) = (plan.table.clone(), plan.table.clone(), plan.resource.clone());
-            let place = KnownTable { table, root, resource, parent: None, staged: 0, columns: BTreeMap::new() };
-            match tables.iter_mut().find(|known| known.table == place.table) {
-                Some(known) => known.place(place),
-                None => tables.push(place),
-            }
+        let run = row.run;
+        let begun = row.begin(options, |table| present.contains_key(&table.table));
+        for table in begun.discarded.iter().filter(|table| present.contains_key(&table.table)) {
+            session.run(&drop_table(session, &options.staging(), &table.table), &[])?;
         }
-        let interrupted = (resumes && row.staged_state.is_some()).then(|| Interrupted {
-            rows: tables
-                .iter()
-                .filter(|table| table.parent.is_none() && table.staged > 0)
-                .map(|table| (table.resource.clone(), table.staged))
-                .collect(),
-        });
+        let load_id = begun.resumed.load_id.clone();
         let package = Self {
             load_id: load_id.clone(),
-            tables,
-            changes,
+            tables: begun.tables,
+            changes: begun.changes,
             pipeline: options.pipeline.clone(),
-            run: row.run,
+            run,
             state_table,
         };
         package.refuse_foreign_rows(session, options)?;
-        let sets = if resumes {
+        let sets = if begun.goes_on {
             "\"status\" = 'open', \"digest\" = $1, \"load_id\" = $2, \"tables\" = $3"
         } else {
             "\"status\" = 'open', \"digest\" = $1, \"load_id\" = $2, \"tables\" = $3, \"staged_state\" = NULL, \"staged_schema\" = NULL, \
@@ -134,8 +101,7 @@ impl Package {
             Value::Text(Some(&json(&package.tables)?)),
         ];
         package.update(session, sets, &values)?;
-        let run = u64::try_from(row.run).unwrap_or(0);
-        Ok((package, Resumed { load_id, run, state, schema, interrupted }))
+        Ok((package, begun.resumed))
     }
 
     /// Proves the fence, and notes the state that covers the rows which the same transaction stages.
@@ -203,12 +169,7 @@ impl Package {
         let ours = [Value::Text(Some(&self.pipeline)), Value::Bigint(self.run)];
         let values: Vec<_> = values.iter().copied().chain(ours).collect();
         let rows = session.query(&sql, &values)?;
-        rows.into_iter().find(|rows| rows.num_rows() == 1).ok_or_else(|| {
-            Error::new(Class::Destination, "another run took over the pipeline; this one wrote nothing more")
-                .fact("pipeline", &self.pipeline)
-                .fact("run", self.run)
-                .advice("let the other run finish: a pipeline has one run at a time")
-        })
+        rows.into_iter().find(|rows| rows.num_rows() == 1).ok_or_else(|| overtaken(&self.pipeline, self.run))
     }
 
     /// Pipelines that share a dataset may share tables, but not staged rows: each would publish the other's.
@@ -237,6 +198,14 @@ impl Package {
         }
         Ok(())
     }
+}
+
+/// Why a run that no longer holds the fence ends.
+pub(super) fn overtaken(pipeline: &str, run: i64) -> Error {
+    Error::new(Class::Destination, "another run took over the pipeline; this one wrote nothing more")
+        .fact("pipeline", pipeline)
+        .fact("run", run)
+        .advice("let the other run finish: a pipeline has one run at a time")
 }
 
 /// The tables without staged rows.

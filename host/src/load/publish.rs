@@ -17,7 +17,7 @@ use crate::{
     error::Result,
 };
 
-const LOADS_TABLE: &str = "_dlt_loads";
+pub(super) const LOADS_TABLE: &str = "_dlt_loads";
 
 /// What the database has: the columns of each table.
 type Catalog = HashMap<String, Vec<StoredColumn>>;
@@ -205,7 +205,7 @@ fn note_load(session: &mut Session, options: &Options, load_id: &str, schema: Op
         column_type(DataType::Timestamp)
     );
     session.run(&create, &[])?;
-    let hash = schema.map(|schema| STANDARD.encode(Sha3_256::digest(schema)));
+    let hash = schema.map(version_hash);
     let insert = format!(
         "INSERT INTO {name} (\"load_id\", \"schema_name\", \"status\", \"inserted_at\", \"schema_version_hash\") \
          VALUES ($1, $2, 0, {}, $3)",
@@ -213,4 +213,9 @@ fn note_load(session: &mut Session, options: &Options, load_id: &str, schema: Op
     );
     let values = [Value::Text(Some(load_id)), Value::Text(Some(&options.pipeline)), Value::Text(hash.as_deref())];
     session.run(&insert, &values).map(drop)
+}
+
+/// What tells versions of a schema apart, as dlt writes it.
+pub(super) fn version_hash(schema: &str) -> String {
+    STANDARD.encode(Sha3_256::digest(schema))
 }

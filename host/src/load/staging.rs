@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use arrow_array::Array;
 
 use super::{
-    Batch, Options, ResourcePlan, TableRows,
+    Batch, Column, Options, ResourcePlan, TableRows,
     package::{KnownTable, Package},
-    staging_table::{StagingColumn, StagingTable, bytes},
+    staging_table::{StagingTable, bytes},
 };
 use crate::{
     changes::Changes,
@@ -39,7 +39,7 @@ pub(super) struct Pending {
 pub(super) struct Staging {
     tables: Vec<StagingTable>,
     /// Columns of the final tables: they tell a type where the connector no longer declares it.
-    stored: HashMap<String, Vec<StoredColumn>>,
+    stored: HashMap<String, Vec<Column>>,
     pending: Option<Pending>,
     /// What became of values of the package's rows, those of an interrupted run included.
     changes: Changes,
@@ -48,6 +48,11 @@ pub(super) struct Staging {
 }
 
 impl Staging {
+    /// Staging tables, the columns of the final tables, and what became of values of the rows that are staged.
+    pub fn of(tables: Vec<StagingTable>, stored: HashMap<String, Vec<Column>>, changes: Changes) -> Self {
+        Self { tables, stored, pending: None, changes, rows: 0, bytes: 0 }
+    }
+
     /// The staging tables as an interrupted run left them, or none.
     pub fn new(session: &mut Session, options: &Options, package: &Package) -> Result<Self> {
         let staged = session.columns(&options.staging())?;
@@ -57,12 +62,18 @@ impl Staging {
             _ => Ok(StagingTable::new(known.clone())),
         });
         let tables = tables.collect::<Result<_>>()?;
-        Ok(Self { tables, stored, pending: None, changes: package.changes.clone(), rows: 0, bytes: 0 })
+        let stored = stored.into_iter().map(|(table, columns)| (table, typed(&columns, session.dialect())));
+        Ok(Self::of(tables, stored.collect(), package.changes.clone()))
     }
 
     /// Buffered rows, and their bytes.
     pub fn buffered(&self) -> (usize, usize) {
         (self.rows, self.bytes)
+    }
+
+    /// The staging tables, with what is buffered.
+    pub fn staging_tables(&self) -> &[StagingTable] {
+        &self.tables
     }
 
     /// What is to be committed, if anything.
@@ -84,9 +95,9 @@ impl Staging {
         self.tables.iter().map(counted).collect()
     }
 
-    /// Buffers a batch: all of it, or after an error nothing.
-    pub fn take(&mut self, batch: Batch, options: &Options, dialect: &dyn Dialect) -> Result<()> {
-        let mut checked: Vec<(KnownTable, Vec<StagingColumn>)> = Vec::new();
+    /// Buffers a batch: all of it, or after an error nothing. In a database, texts become what that can store.
+    pub fn take(&mut self, batch: Batch, options: &Options, dialect: Option<&dyn Dialect>) -> Result<()> {
+        let mut checked: Vec<(KnownTable, Vec<Column>)> = Vec::new();
         for rows in &batch.tables {
             let plan = self.plan(rows, &batch, options)?;
             check_key(rows, plan)?;
@@ -95,7 +106,7 @@ impl Staging {
             let stored = self.stored.get(&rows.table).map(Vec::as_slice).unwrap_or_default();
             let earlier = checked.iter().rfind(|(place, _)| place.table == rows.table);
             let earlier = earlier.map(|(_, columns)| columns.clone()).unwrap_or_default();
-            let columns = StagingTable::changed_columns(table, earlier, rows, stored, dialect)?;
+            let columns = StagingTable::changed_columns(table, earlier, rows, stored)?;
             let place = KnownTable {
                 table: rows.table.clone(),
                 root: plan.table.clone(),
@@ -109,8 +120,8 @@ impl Staging {
         let staged: HashMap<String, u64> = self.tables().into_iter().map(|table| (table.table, table.staged)).collect();
         for ((place, columns), mut rows) in checked.into_iter().zip(batch.tables) {
             let table = self.tables.iter().find(|table| table.known.table == rows.table);
-            let changes = StagingTable::fit_characters(table, &columns, &mut rows, dialect);
-            changes.into_iter().for_each(|change| self.changes.add(change));
+            let fit = |dialect| StagingTable::fit_characters(table, &columns, &mut rows, dialect);
+            dialect.map(fit).into_iter().flatten().for_each(|change| self.changes.add(change));
             self.rows += rows.rows.num_rows();
             self.bytes += bytes(&rows.rows);
             // The first root row of the batch has this number.
@@ -176,6 +187,15 @@ impl Staging {
             }
         }
     }
+}
+
+/// The columns of a final table, as far as their types are ours.
+fn typed(columns: &[StoredColumn], dialect: &dyn Dialect) -> Vec<Column> {
+    let typed = |column: &StoredColumn| {
+        let data_type = dialect.data_type(&column.declared)?;
+        Some(Column { name: column.name.clone(), data_type, nullable: column.nullable })
+    };
+    columns.iter().filter_map(typed).collect()
 }
 
 /// Child rows must say which root row of the batch they stem from.

@@ -26,16 +26,9 @@ pub(super) const ROOT: &str = "_spile_root";
 /// The id of a row.
 pub(super) const ROW_ID: &str = "_dlt_id";
 
-#[derive(Clone)]
-pub(super) struct StagingColumn {
-    name: String,
-    data_type: DataType,
-    nullable: bool,
-}
-
 pub(super) struct StagingTable {
     pub known: KnownTable,
-    columns: Vec<StagingColumn>,
+    columns: Vec<Column>,
     /// The types that the database has for the first columns; none where the table does not exist.
     stored: Vec<DataType>,
     /// Rows with the types that the columns had when they came, and in a child table the numbers of their root rows.
@@ -48,6 +41,12 @@ impl StagingTable {
         Self { known, columns: Vec::new(), stored: Vec::new(), buffered: Vec::new() }
     }
 
+    /// A table that an interrupted run left, with the columns that it had.
+    pub fn with_columns(known: KnownTable, columns: Vec<Column>) -> Self {
+        let stored = columns.iter().map(|column| column.data_type).collect();
+        Self { known, columns, stored, buffered: Vec::new() }
+    }
+
     /// A table that an interrupted run left, with the columns that the database says it has.
     pub fn resumed(known: KnownTable, stored: &[StoredColumn], dialect: &dyn Dialect) -> Result<Self> {
         let columns = stored.iter().filter(|column| ![SEQUENCE, ROOT].contains(&column.name.as_str())).map(|column| {
@@ -58,11 +57,15 @@ impl StagingTable {
                     .fact("type", &column.declared)
                     .advice("drop the staging table: the run then begins anew")
             })?;
-            Ok(StagingColumn { name: column.name.clone(), data_type, nullable: column.nullable })
+            Ok(Column { name: column.name.clone(), data_type, nullable: column.nullable })
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        let stored = columns.iter().map(|column| column.data_type).collect();
-        Ok(Self { known, stored, columns, buffered: Vec::new() })
+        Ok(Self::with_columns(known, columns))
+    }
+
+    /// The columns that it has with what is buffered.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
     }
 
     pub fn buffered_rows(&self) -> u64 {
@@ -74,11 +77,10 @@ impl StagingTable {
     /// and come back with the others; `stored` are the final table's columns.
     pub fn changed_columns(
         table: Option<&Self>,
-        earlier: Vec<StagingColumn>,
+        earlier: Vec<Column>,
         rows: &TableRows,
-        stored: &[StoredColumn],
-        dialect: &dyn Dialect,
-    ) -> Result<Vec<StagingColumn>> {
+        stored: &[Column],
+    ) -> Result<Vec<Column>> {
         let defect = |message: &str, column: &str| {
             Error::new(Class::Internal, format!("the connector delivered {message}"))
                 .fact("resource", &rows.resource)
@@ -94,12 +96,8 @@ impl StagingTable {
         }
         let is_empty = table.is_none_or(|table| table.known.staged == 0 && table.buffered.is_empty());
         let mut added = earlier;
-        let staged = |column: &Column| StagingColumn {
-            name: column.name.clone(),
-            data_type: column.data_type,
-            // Rows that are there already have no value in it.
-            nullable: column.nullable || !is_empty,
-        };
+        // Rows that are there already have no value in it.
+        let staged = |column: &Column| Column { nullable: column.nullable || !is_empty, ..column.clone() };
         for column in &rows.new_columns {
             if has(table, &added, &column.name).is_none() {
                 added.push(staged(column));
@@ -124,9 +122,9 @@ impl StagingTable {
                     return Err(defect(&message, field.name()));
                 }
                 None => {
-                    let data_type = undeclared_type(field.name(), arrow, stored, dialect)
+                    let data_type = undeclared_type(field.name(), arrow, stored)
                         .ok_or_else(|| defect(&format!("values of the unknown type {arrow}"), field.name()))?;
-                    added.push(StagingColumn { name: field.name().clone(), data_type, nullable: true });
+                    added.push(Column { name: field.name().clone(), data_type, nullable: true });
                 }
             }
         }
@@ -144,7 +142,7 @@ impl StagingTable {
     /// Puts characters that the database cannot store out of some rows, whose columns [`Self::changed_columns`] gave. Gives the changes.
     pub fn fit_characters(
         table: Option<&Self>,
-        columns: &[StagingColumn],
+        columns: &[Column],
         rows: &mut TableRows,
         dialect: &dyn Dialect,
     ) -> Vec<Change> {
@@ -166,7 +164,7 @@ impl StagingTable {
 
     /// Takes columns as [`Self::changed_columns`] gave them, and the rows; of rows of a child table with the numbers of their
     /// root rows.
-    pub fn push(&mut self, columns: Vec<StagingColumn>, rows: RecordBatch, roots: Option<Vec<u64>>) {
+    pub fn push(&mut self, columns: Vec<Column>, rows: RecordBatch, roots: Option<Vec<u64>>) {
         for column in columns {
             match self.columns.iter_mut().find(|known| known.name == column.name) {
                 None => self.columns.push(column),
@@ -188,11 +186,10 @@ impl StagingTable {
         if self.buffered.is_empty() {
             return Ok(());
         }
+        let columns = self.columns.iter().map(|column| Field::new(&column.name, column.data_type.arrow(), true));
+        let rows = self.aligned(&Arc::new(Schema::new(columns.collect::<Vec<_>>())))?;
         let columns = self.arrow_schema();
-        let rows = self.aligned(&columns).map_err(|error| {
-            Error::new(Class::Internal, format!("the rows do not fit their table: {error}"))
-                .fact("table", &self.known.table)
-        })?;
+        let rows = self.numbered(rows, &columns).map_err(|error| self.unfit(&error))?;
         session.ingest(schema, &self.known.table, columns, rows).map(drop)
     }
 
@@ -249,26 +246,38 @@ impl StagingTable {
         Arc::new(Schema::new(ours.chain(columns).collect::<Vec<_>>()))
     }
 
-    /// The buffered rows with the table's columns in the table's order and of its types, numbered.
-    fn aligned(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>, ArrowError> {
+    /// The buffered rows with the columns of a schema, in its order and of its types.
+    pub fn aligned(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
         let exact = CastOptions { safe: false, ..CastOptions::default() };
+        let align = |(rows, _): &(RecordBatch, _)| {
+            let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
+                Some(values) if values.data_type() == field.data_type() => Ok(Arc::clone(values)),
+                // They came before the column was widened.
+                Some(values) => cast_with_options(values, field.data_type(), &exact),
+                None => Ok(new_null_array(field.data_type(), rows.num_rows())),
+            });
+            RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
+        };
+        self.buffered.iter().map(align).collect::<Result<_, _>>().map_err(|error| self.unfit(&error))
+    }
+
+    /// The aligned rows with the columns that only a staging table has.
+    fn numbered(&self, rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<Vec<RecordBatch>, ArrowError> {
         let mut next = i64::try_from(self.known.staged).unwrap_or(i64::MAX);
-        let number = |(rows, roots): &(RecordBatch, Option<Int64Array>)| {
+        let number = |(rows, (_, roots)): (RecordBatch, &(_, Option<Int64Array>))| {
             let first = next;
             next = next.saturating_add(i64::try_from(rows.num_rows()).unwrap_or(i64::MAX));
             let sequence: ArrayRef = Arc::new(Int64Array::from_iter_values(first..next));
-            let columns =
-                self.columns.iter().map(|column| match (rows.column_by_name(&column.name), column.data_type.arrow()) {
-                    (Some(values), arrow) if *values.data_type() == arrow => Ok(Arc::clone(values)),
-                    // They came before the column was widened.
-                    (Some(values), arrow) => cast_with_options(values, &arrow, &exact),
-                    (None, arrow) => Ok(new_null_array(&arrow, rows.num_rows())),
-                });
-            let roots = roots.iter().map(|roots| Ok(Arc::new(roots.clone()) as ArrayRef));
-            let columns = std::iter::once(Ok(sequence)).chain(roots).chain(columns).collect::<Result<_, _>>()?;
-            RecordBatch::try_new(Arc::clone(schema), columns)
+            let roots = roots.iter().map(|roots| Arc::new(roots.clone()) as ArrayRef);
+            let columns = std::iter::once(sequence).chain(roots).chain(rows.columns().iter().cloned());
+            RecordBatch::try_new(Arc::clone(schema), columns.collect())
         };
-        self.buffered.iter().map(number).collect()
+        rows.into_iter().zip(&self.buffered).map(number).collect()
+    }
+
+    fn unfit(&self, error: &ArrowError) -> Error {
+        Error::new(Class::Internal, format!("the rows do not fit their table: {error}"))
+            .fact("table", &self.known.table)
     }
 }
 
@@ -277,7 +286,7 @@ pub(super) fn bytes(rows: &RecordBatch) -> usize {
     rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
 }
 
-fn has(table: Option<&StagingTable>, added: &[StagingColumn], name: &str) -> Option<DataType> {
+fn has(table: Option<&StagingTable>, added: &[Column], name: &str) -> Option<DataType> {
     let columns = table.map(|table| table.columns.as_slice()).unwrap_or_default();
     // The last one counts: it may widen the one before.
     columns.iter().chain(added).rfind(|column| column.name == name).map(|column| column.data_type)
@@ -285,8 +294,7 @@ fn has(table: Option<&StagingTable>, added: &[StagingColumn], name: &str) -> Opt
 
 /// The type of a column that the connector no longer declares, as the final table has it. Where that one does not fit the
 /// values, the values decide, and the database converts them at the end.
-fn undeclared_type(name: &str, arrow: &ArrowType, stored: &[StoredColumn], dialect: &dyn Dialect) -> Option<DataType> {
-    let stored =
-        stored.iter().find(|column| column.name == name).and_then(|column| dialect.data_type(&column.declared));
+fn undeclared_type(name: &str, arrow: &ArrowType, stored: &[Column]) -> Option<DataType> {
+    let stored = stored.iter().find(|column| column.name == name).map(|column| column.data_type);
     stored.filter(|data_type| data_type.arrow() == *arrow).or_else(|| DataType::of_arrow(arrow))
 }

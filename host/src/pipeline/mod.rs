@@ -37,7 +37,7 @@ struct PipelineFile {
     secrets: BTreeMap<String, String>,
     /// A file of secrets in TOML, as dlt's `secrets.toml`; its path begins at the folder of this file.
     secrets_file: Option<String>,
-    /// Where the rows go: `duckdb:PATH`, `postgresql://USER@HOST/DATABASE` or `sqlite:PATH`.
+    /// Where the rows go: `duckdb:PATH`, `postgresql://USER@HOST/DATABASE`, `sqlite:PATH` or `parquet:DIR`.
     destination: Option<String>,
     /// The schema of the tables at the destination; `<name>_dataset` if absent.
     dataset: Option<String>,

@@ -7,14 +7,21 @@ use std::{
     process::{self, ChildStdout, Command, Stdio},
 };
 
-use spile_host::{destination::Target, load::Loader};
+use spile_host::{
+    Error,
+    destination::Target,
+    load::{Loader, Options},
+};
 
-use crate::rows::{Database, Kind, merge_users, users};
+use crate::{
+    parquet,
+    rows::{Database, Kind, merge_users, users},
+};
 
 const TARGET: &str = "SPILE_TEST_TARGET";
 const TASK: &str = "SPILE_TEST_TASK";
-const BATCHES: i64 = 16;
-const ROWS: i64 = 50;
+pub const BATCHES: i64 = 16;
+pub const ROWS: i64 = 50;
 
 /// This program again, with a task that ends with its process.
 pub struct Child {
@@ -28,15 +35,21 @@ impl Child {
     }
 
     pub fn start_with(target: &Target, task: &str, variables: &[(&str, &OsStr)]) -> Self {
-        let mut process = Command::new(env::current_exe().unwrap())
+        let program = Command::new(env::current_exe().unwrap());
+        Self::of(Self::command(program, target, task).envs(variables.iter().copied()))
+    }
+
+    /// What is to be said to this program, or to a shell that ends with it, for a task.
+    pub fn command(mut program: Command, target: &Target, task: &str) -> Command {
+        program
             .args(["--ignored", "--exact", "--nocapture", "crash::a_task_in_a_process_of_its_own"])
             .env(TARGET, target.to_string())
-            .env(TASK, task)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .env(TASK, task);
+        program
+    }
+
+    pub fn of(command: &mut Command) -> Self {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap()).lines();
         Self { process, output }
     }
@@ -54,6 +67,11 @@ impl Child {
         assert!(self.reaches(text), "the child ended before it said {text:?}");
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some()
+    }
+
     /// The rest of its output.
     pub fn output(mut self) -> String {
         let output = self.output.by_ref().map(|line| line.unwrap() + "\n").collect();
@@ -67,7 +85,7 @@ impl Child {
         self.process.wait().unwrap();
     }
 
-    fn succeeds(mut self) {
+    pub fn succeeds(mut self) {
         while self.output.next().is_some() {}
         assert!(self.process.wait().unwrap().success());
     }
@@ -78,31 +96,41 @@ impl Child {
 fn a_task_in_a_process_of_its_own() {
     let target = Target::parse(&env::var(TARGET).expect("only started by other tests")).unwrap();
     let task = env::var(TASK).unwrap();
-    let mut options = merge_users();
+    let mut options = options_of(&target, &task);
     options.commit_rows = 1;
-    let (mut loader, resumed) = match Loader::begin(&target, options) {
-        Ok(begun) => begun,
-        Err(error) => {
-            println!("{error}; {}", error.advice.as_deref().unwrap_or_default());
-            process::exit(i32::from(error.class.exit_code()));
-        }
+    let refused = |error: Error| -> ! {
+        println!("{error}; {}", error.advice.as_deref().unwrap_or_default());
+        process::exit(i32::from(error.class.exit_code()));
     };
+    let (mut loader, resumed) = Loader::begin(&target, options).unwrap_or_else(|error| refused(error));
     println!("holding");
     if task == "hold" {
         // Until standard input ends, which it does with the parent at the latest.
         std::io::stdin().lines().for_each(drop);
         return;
     }
+    // What is merged twice is there once, but not what is appended.
+    if matches!(target, Target::Parquet { .. }) && resumed.state.as_deref() == Some(&format!("end of {task}")) {
+        println!("published before");
+        return;
+    }
     // The state is the name of the delivery and the next batch of it.
     let next = resumed.state.as_deref().and_then(|state| state.strip_prefix(&format!("{task}:"))?.parse().ok());
     for index in next.unwrap_or(0)..BATCHES {
         let ids: Vec<_> = (index * ROWS..(index + 1) * ROWS).collect();
-        loader.stage(users(&format!("{task}:{}", index + 1), &ids, &task)).unwrap();
+        loader.stage(users(&format!("{task}:{}", index + 1), &ids, &task)).unwrap_or_else(|error| refused(error));
         println!("committed {index}");
     }
     println!("publishing");
-    loader.publish(&format!("end of {task}")).unwrap();
+    loader.publish(&format!("end of {task}")).unwrap_or_else(|error| refused(error));
     println!("published");
+}
+
+fn options_of(target: &Target, task: &str) -> Options {
+    match target {
+        Target::Parquet { .. } => parquet::users_by(parquet::disposition_of(task)),
+        _ => merge_users(),
+    }
 }
 
 /// How many users and tags there are of each delivery.

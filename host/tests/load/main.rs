@@ -1,4 +1,4 @@
-//! Loading into real databases: DuckDB, a PostgreSQL server, SQLite.
+//! Loading into real databases: DuckDB, a PostgreSQL server, SQLite; and into Parquet files.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod by_hand;
@@ -7,6 +7,7 @@ mod crash;
 mod dispositions;
 mod names;
 mod opening;
+mod parquet;
 mod resuming;
 mod rows;
 #[path = "../../../tests/end_to_end/server.rs"]

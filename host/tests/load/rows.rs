@@ -166,18 +166,23 @@ impl Database {
 
     /// A result as lines of text, values separated by `|`, null as `-`.
     pub fn rows(&self, sql: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        let format = FormatOptions::new().with_null("-");
-        for rows in query(&self.target(), &self.in_its_words(sql)).unwrap_or_else(|error| panic!("{sql}: {error}")) {
-            let columns: Vec<_> =
-                rows.columns().iter().map(|column| ArrayFormatter::try_new(column, &format).unwrap()).collect();
-            for row in 0..rows.num_rows() {
-                let values: Vec<_> = columns.iter().map(|column| column.value(row).to_string()).collect();
-                lines.push(values.join("|"));
-            }
-        }
-        lines
+        lines(&query(&self.target(), &self.in_its_words(sql)).unwrap_or_else(|error| panic!("{sql}: {error}")))
     }
+}
+
+/// Rows as lines of text, values separated by `|`, null as `-`.
+pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let format = FormatOptions::new().with_null("-");
+    for rows in batches {
+        let columns: Vec<_> =
+            rows.columns().iter().map(|column| ArrayFormatter::try_new(column, &format).unwrap()).collect();
+        for row in 0..rows.num_rows() {
+            let values: Vec<_> = columns.iter().map(|column| column.value(row).to_string()).collect();
+            lines.push(values.join("|"));
+        }
+    }
+    lines
 }
 
 /// Options that commit only when asked to.

@@ -1,0 +1,73 @@
+//! A package in a database: its rows in staging tables, every step one transaction.
+
+use super::{
+    Batch, Options, Published, Resumed, ledger, names,
+    package::Package,
+    publish,
+    staging::{Pending, Staging},
+    store::Store,
+};
+use crate::{
+    destination::{self, Access, Session, Target, dialect::Dialect},
+    error::Result,
+};
+
+pub(super) struct Database {
+    session: Session,
+    package: Package,
+}
+
+impl Database {
+    pub fn begin(target: &Target, options: &mut Options) -> Result<(Self, Staging, Resumed)> {
+        let mut session = destination::open(target, Access::Write, &options.limits)?;
+        let dialect = session.dialect();
+        names::fit_options(options, dialect)?;
+        dialect.hold(&mut session, &options.dataset, &options.pipeline)?;
+        let (package, resumed) = session.transaction(|session| {
+            dialect.hold_dataset(session, &options.dataset)?;
+            Package::begin(session, options)
+        })?;
+        let staging = Staging::new(&mut session, options, &package)?;
+        Ok((Self { session, package }, staging, resumed))
+    }
+}
+
+impl Store for Database {
+    fn dialect(&self) -> Option<&'static dyn Dialect> {
+        Some(self.session.dialect())
+    }
+
+    fn fit(&self, batch: &mut Batch) -> Result<()> {
+        names::fit_batch(batch, self.session.dialect());
+        Ok(())
+    }
+
+    fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()> {
+        let Self { session, package } = self;
+        let tables = staging.tables();
+        session.transaction(|session| {
+            let (state, schema) = (&pending.state, pending.schema.as_deref());
+            package.note_staged(session, state, schema, &tables, staging.changes())?;
+            staging.write(session, &options.staging())
+        })
+    }
+
+    fn discard(&mut self, options: &Options, staging: &Staging) -> Result<()> {
+        let Self { session, package } = self;
+        session.transaction(|session| package.discard(session, &options.staging(), &staging.tables()))
+    }
+
+    /// The staging tables are dropped in the same transaction.
+    fn publish(&mut self, options: &Options, staging: &Staging, next_state: &str) -> Result<Published> {
+        let Self { session, package } = self;
+        session.transaction(|session| {
+            session.dialect().hold_dataset(session, &options.dataset)?;
+            let tables = staging.tables();
+            let schema = package.note_published(session, next_state)?;
+            let published = publish::publish(session, options, &package.load_id, schema.as_deref(), &tables)?;
+            package.note_tables(session, options, &tables)?;
+            ledger::note_run(session, options, package.run, &published)?;
+            Ok(published)
+        })
+    }
+}

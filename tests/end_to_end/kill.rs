@@ -126,7 +126,7 @@ impl Stage {
         let is_killed = output.status.signal() == Some(libc::SIGKILL);
         assert_eq!(is_killed, killed_after > 0, "{text}");
         assert!(is_killed || output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-        let counted =
+        let mut counted =
             text.lines().filter_map(|line| line.strip_prefix("commits, and pages in hand: ")?.split_once(' '));
         let (commits, pages) = counted.next_back().expect(&text);
         (commits.parse().unwrap(), pages.parse().unwrap())

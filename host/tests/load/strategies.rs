@@ -202,7 +202,9 @@ fn versions_end_and_begin_with_the_load_and_their_children_are_there_once(kind: 
     let merge = scd2(Scd2::of_records());
     let run = |deliveries: Vec<Batch>| {
         let (mut loader, resumed) = database.begin(merged(&merge, &[]));
-        deliveries.into_iter().for_each(|delivery| drop(loader.stage(delivery).unwrap()));
+        for delivery in deliveries {
+            loader.stage(delivery).unwrap();
+        }
         (loader.publish("done").unwrap(), resumed.load_id)
     };
     let mut loads = Vec::new();

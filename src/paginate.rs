@@ -207,6 +207,17 @@ impl Paginator {
         page.records > 0 && self.is_between(position)
     }
 
+    /// What the API told of and did not give, where this page is the last one. Where a person says where the chain ends, nothing is
+    /// missing.
+    pub fn falls_short(&self, position: &Position, page: &Page<'_>) -> Result<Option<String>> {
+        match (&self.style, position) {
+            _ if self.stop_when.is_some() => Ok(None),
+            (Style::PageNumber(paginator), Position::Page(number)) => paginator.falls_short(*number, page),
+            (Style::Offset(paginator), Position::Offset(offset)) => paginator.falls_short(*offset, page),
+            _ => Ok(None),
+        }
+    }
+
     /// Whether only a page with fewer records than were asked for leads to this position.
     pub fn is_between(&self, position: &Position) -> bool {
         match (&self.style, position) {

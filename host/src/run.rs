@@ -66,7 +66,7 @@ pub struct Options {
     pub until: Option<String>,
     /// Read everything anew, and put it in the place of what the tables hold.
     pub full_refresh: bool,
-    /// Fail, and publish nothing, where a value did not go into its column as it is.
+    /// Fail, and publish nothing, where a value did not go into its column as it is, or something looks as if rows were lost.
     pub strict: bool,
     /// Stage durably when so many rows have come together, also before the loader would for other reasons. A run that is cut off
     /// reads at most so many again, and what was being fetched.
@@ -250,12 +250,12 @@ impl<'a> Prepared<'a> {
             }
         };
         tell(Event::Counts(&summary.counts));
+        let warnings: Vec<_> = summary.warnings.into_iter().map(|warning| self.pipeline.locate(warning)).collect();
         if options.strict {
-            writer.refuse_changes().await?;
+            writer.refuse(warnings.clone()).await?;
         }
         tell(Event::Publishing);
         let published = writer.publish(summary.state).await?;
-        let warnings = summary.warnings.into_iter().map(|warning| self.pipeline.locate(warning)).collect();
         Ok(Report {
             counts: summary.counts,
             published,
@@ -435,10 +435,10 @@ impl Writer {
         blocking(move || loader.commit()).await
     }
 
-    /// Goes on only where every value went into its column as it is.
-    async fn refuse_changes(&mut self) -> Result<()> {
+    /// Goes on only where every value went into its column as it is, and nothing else looks wrong.
+    async fn refuse(&mut self, suspicious: Vec<Error>) -> Result<()> {
         let loader = self.idle().await?;
-        let loader = blocking(move || loader.refuse_changes()).await?;
+        let loader = blocking(move || loader.refuse(suspicious)).await?;
         *self = Self::new(loader);
         Ok(())
     }

@@ -10,6 +10,8 @@ pub struct Counts {
     pub pages: u64,
     pub rows: u64,
     pub filtered: u64,
+    /// Those of `filtered` that steps have left out.
+    pub left_out: u64,
     /// Records of the parent that lack a field, so that there was no request for them.
     pub skipped: u64,
     /// Whether the selector matched in any page.

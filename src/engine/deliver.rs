@@ -122,6 +122,9 @@ impl<T: Transport> Reader<T> {
                 if let Some(counts) = self.counts.get_mut(index) {
                     counts.rows += kept;
                 }
+                if self.collapse.watches(index) {
+                    self.collapse.note(index, &context.key(resource), kept);
+                }
                 taken
             }
             _ => rest.len(),

@@ -8,6 +8,7 @@
 
 mod arrive;
 mod chain;
+mod collapse;
 mod counts;
 mod cursors;
 mod deliver;
@@ -29,6 +30,7 @@ use crate::shape::schema::Schema;
 use crate::shape::table::TableRows;
 use crate::shape::{Batch, Change, Shaper};
 use chain::{Chain, Fetch};
+use collapse::Collapse;
 pub use counts::Counts;
 use cursors::Cursors;
 use deliver::{Delivery, Room};
@@ -106,8 +108,12 @@ pub struct Reader<T> {
     /// Requests in flight whose responses nothing needs any more.
     abandoned: BTreeSet<RequestId>,
     warnings: Vec<Error>,
+    /// Rows of different parents that have one key.
+    collapse: Collapse,
     /// Of resources whose selector matched nothing in the first page of a chain, by index.
     unmatched: BTreeMap<usize, Error>,
+    /// Whether it goes on in the middle of a run.
+    is_resumed: bool,
     /// Whether the last delivery took in a page.
     moved: bool,
     spent: bool,
@@ -142,11 +148,14 @@ impl<T: Transport> Reader<T> {
         let asked = Asked { now: transport.now(), since, until };
         let is_fresh = |name: &str| full_refresh && plan.position(name).is_some_and(reads);
         let cursors = state.cursors(asked, &is_fresh);
+        let is_resumed = state.is_within_a_run();
         let roots = state.open(&plan, &cursors, &roots, &reads)?;
         let pace = Pace::new(&plan.pacing);
         let counts = plan.resources.iter().map(|resource| Counts::new(&resource.name)).collect();
         let tokens = std::mem::take(&mut plan.tokens).into_iter().map(Held::new).collect();
+        let is_selected = |index: usize| selected.get(index).copied().unwrap_or(false);
         Ok(Self {
+            collapse: Collapse::new(&plan, is_selected),
             selected,
             read,
             roots,
@@ -165,6 +174,7 @@ impl<T: Transport> Reader<T> {
             abandoned: BTreeSet::new(),
             warnings: Vec::new(),
             unmatched: BTreeMap::new(),
+            is_resumed,
             moved: false,
             spent: false,
             plan,
@@ -258,6 +268,7 @@ impl<T: Transport> Reader<T> {
 
     fn batch(&mut self) -> Result<Step> {
         let Batch { tables, schema, changes } = self.shaper.take()?;
+        self.collapse.look(&self.plan, &tables);
         let state = self.state().to_text()?;
         Ok(Step::Batch { tables, state, schema, changes, counts: self.counts() })
     }
@@ -276,6 +287,7 @@ impl<T: Transport> Reader<T> {
     fn done(&self) -> Result<Step> {
         let mut warnings = [self.warnings.as_slice(), &self.cursors.warnings].concat();
         warnings.extend(self.skipped.warnings());
+        warnings.extend(self.collapse.warnings(&self.plan));
         for (index, (resource, counts)) in self.plan.resources.iter().zip(&self.counts).enumerate() {
             // Some parents may have nothing there.
             let is_told = resource.parent.is_none() || !counts.matched;
@@ -289,6 +301,17 @@ impl<T: Transport> Reader<T> {
                 );
                 let place = format!("{}/endpoint/on_missing", resource.pointer);
                 warnings.push(Error::config(place, message).of(&resource.name));
+            }
+            // A run that goes on may have had others before.
+            let is_read = self.selected.get(index) == Some(&true) && !self.is_resumed;
+            if is_read && counts.rows == 0 && counts.left_out > 0 {
+                let message = format!("the steps leave nothing of {} records", counts.left_out);
+                let place = format!("{}/processing_steps", resource.pointer);
+                warnings.push(
+                    Error::config(place, message)
+                        .of(&resource.name)
+                        .advice("compare the condition with what `spile preview` shows without it"),
+                );
             }
         }
         Ok(Step::Done {
@@ -372,6 +395,8 @@ mod chain_tests;
 mod failure_tests;
 #[cfg(test)]
 mod incremental_tests;
+#[cfg(test)]
+mod loss_tests;
 #[cfg(test)]
 mod pace_tests;
 #[cfg(test)]

@@ -21,6 +21,8 @@ struct Followed {
     is_repeated: bool,
     /// Whether the API gives fewer records than it was asked for.
     is_capped: bool,
+    /// That the API told of more, where this is the last page.
+    falls_short: Option<String>,
 }
 
 impl<T: Transport> Reader<T> {
@@ -47,7 +49,7 @@ impl<T: Transport> Reader<T> {
         let Some(followed) = self.follow(chain, nth, &response, (selector, &head, &records), ends)? else {
             return Ok(None);
         };
-        let Followed { mut following, is_repeated, is_capped } = followed;
+        let Followed { mut following, is_repeated, is_capped, falls_short } = followed;
         let (Some(resource), Some(page)) = (self.plan.resources.get(index), chain.pages.get_mut(nth)) else {
             return Ok(None);
         };
@@ -71,6 +73,16 @@ impl<T: Transport> Reader<T> {
         }
         if self.take_in(chain, nth, records, size)? {
             following = None;
+        } else if let Some(message) = falls_short {
+            let place = format!(
+                "{}/endpoint/paginator",
+                self.plan.resources.get(index).map_or("", |resource| &resource.pointer)
+            );
+            let warning = Error::config(place, message).advice(
+                "the API may have lost some meanwhile, or give fewer a page than the paginator says; read again, or look at the last page",
+            );
+            let name = self.plan.resources.get(index).map_or("", |resource| &resource.name);
+            self.warn(warning.of(name));
         }
         if let Some(warning) = unmatched {
             self.unmatched.entry(index).or_insert(warning);
@@ -120,7 +132,10 @@ impl<T: Transport> Reader<T> {
         for (child, skipped) in skipped {
             self.count(child, |counts| counts.skipped += skipped);
         }
-        self.count(chain.resource, |counts| counts.filtered += filtered + dropped);
+        self.count(chain.resource, |counts| {
+            counts.filtered += filtered + dropped;
+            counts.left_out += filtered;
+        });
         Ok(is_last)
     }
 
@@ -193,7 +208,9 @@ impl<T: Transport> Reader<T> {
             chain.guard.step(&page.position, &following.position).map_err(|error| *error)?;
         }
         let is_capped = paginator.shows_cap(&page.position, &view);
-        Ok(Some(Followed { following, is_repeated, is_capped }))
+        let falls_short =
+            if ends || following.is_some() { None } else { paginator.falls_short(&page.position, &view)? };
+        Ok(Some(Followed { following, is_repeated, is_capped, falls_short }))
     }
 }
 

@@ -103,6 +103,11 @@ fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
 }
 
 impl State {
+    /// Whether a run stands somewhere on its way.
+    pub fn is_within_a_run(&self) -> bool {
+        self.at.is_some() || self.finished
+    }
+
     /// The state of a tree: of its first root chain, since those before it are done.
     pub fn of(plan: &Plan, roots: &VecDeque<Chain>, cursors: &Cursors) -> Self {
         let at = roots.front().map(|chain| chain_state(plan, chain));

@@ -59,6 +59,13 @@ impl Offset {
         !offset.saturating_sub(self.first).is_multiple_of(self.limit.max(1))
     }
 
+    /// Records that the total counts and that no page had.
+    pub fn falls_short(&self, offset: u64, page: &Page<'_>) -> Result<Option<String>> {
+        let end = offset.saturating_add(page.records);
+        let total = self.stop.total(page)?.filter(|total| end < *total && self.maximum.is_none());
+        Ok(total.map(|total| format!("the API told of {total} records, and its pages end with number {end}")))
+    }
+
     /// The next offset is that of the first record which was not received: a server that caps the size of a page makes none
     /// be skipped. An empty page that does not end the chain is passed over.
     pub fn next(&self, offset: u64, page: &Page<'_>) -> Result<Option<Following>> {

@@ -17,6 +17,8 @@ pub struct PageNumber {
     full_page: Option<u64>,
     /// The largest number that is asked for.
     maximum: Option<u64>,
+    /// Whether a person, or the API by the name of the key, says that the total counts pages.
+    counts_pages: bool,
     /// When a chain ends. The total counts pages.
     pub stop: Stop,
 }
@@ -48,6 +50,7 @@ impl PageNumber {
             limit: config.limit.map(|size| (Place::or_query(limit, "limit"), size)),
             full_page,
             maximum: config.maximum_page,
+            counts_pages: matches!(config.total_path, Some(Some(_))),
             stop,
         })
     }
@@ -56,7 +59,7 @@ impl PageNumber {
     pub fn at(total: Selector, base: u64, first: u64) -> Self {
         let stop = Stop { total: Some(total), has_more: None, after_empty_page: true, otherwise: false };
         let page_place = Place::or_query(None, "page");
-        Self { base, first, page_place, limit: None, full_page: None, maximum: None, stop }
+        Self { base, first, page_place, limit: None, full_page: None, maximum: None, counts_pages: true, stop }
     }
 
     pub fn first(&self) -> Position {
@@ -71,6 +74,16 @@ impl PageNumber {
 
     pub fn after(&self, number: u64) -> Option<u64> {
         number.checked_add(1).filter(|next| self.maximum.is_none_or(|maximum| *next <= maximum))
+    }
+
+    /// Pages that the total counts and that did not come.
+    pub fn falls_short(&self, number: u64, page: &Page<'_>) -> Result<Option<String>> {
+        // An empty page is one beyond the last.
+        let came = (number.saturating_add(1).saturating_sub(self.base)).saturating_sub(u64::from(page.records == 0));
+        // A `total` that nobody named may count records.
+        let is_sure = self.counts_pages && self.maximum.is_none();
+        let total = self.stop.total(page)?.filter(|total| is_sure && came < *total);
+        Ok(total.map(|total| format!("the API told of {total} pages, and page {came} was the last one with records")))
     }
 
     pub fn next_after_first(&self, page: &Page<'_>) -> Result<Option<Following>> {

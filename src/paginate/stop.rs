@@ -43,13 +43,18 @@ impl Stop {
         Err(Error::config(pointer, message).advice(advice))
     }
 
+    /// The total, where the page tells it.
+    pub fn total(&self, page: &Page<'_>) -> Result<Option<u64>> {
+        self.total.as_ref().map_or(Ok(None), |path| count(path, page.body))
+    }
+
     /// What the rules say of a page. A total or a `has_more` that is missing ends nothing; it is an error only where no other
     /// rule could end the chain.
     pub fn judge(&self, page: &Page<'_>) -> Result<Said> {
         if page.records == 0 && self.after_empty_page {
             return Ok(Said::Ends);
         }
-        let total = self.total.as_ref().map_or(Ok(None), |path| count(path, page.body))?;
+        let total = self.total(page)?;
         let more = self.has_more.as_ref().map_or(Ok(None), |path| flag(path, page.body))?;
         if total.is_none() && more.is_none() && !self.after_empty_page && !self.otherwise {
             // An empty body says nothing, and nothing can follow from it.

@@ -347,7 +347,7 @@ impl Resource {
     }
 
     /// Every field of a parent's record that its requests use.
-    fn fields(&self) -> impl Iterator<Item = &Field> {
+    pub fn fields(&self) -> impl Iterator<Item = &Field> {
         self.parts().filter_map(|part| match part {
             Part::Field(field) => Some(field),
             _ => None,

@@ -154,3 +154,16 @@ fn a_column_of_whole_numbers_becomes_wider_from_run_to_run() {
         [r#"{"id":1,"n":5.0,"t":"DOUBLE"}"#, r#"{"id":2,"n":7.5,"t":"DOUBLE"}"#]
     );
 }
+
+#[test]
+fn a_strict_run_fails_where_rows_may_be_lost_and_publishes_nothing() {
+    let api =
+        Api::new(json!({"processing_steps": [{"filter": "record.kind == 'A'"}]}), json!([{"id": 1, "kind": "a"}]));
+    let outcome = api.call(json!({})).with(["--summary", "json"]).succeeds();
+    let outcome = outcome.says(&["the steps leave nothing of 1 records", "case.json", "spile preview"]);
+    let warning = &outcome.summary().0["warnings"][0];
+    assert!(warning.to_string().contains("the steps leave nothing of 1 records"), "{warning}");
+    let strict = api.call(json!({"strict": true})).outcome().ended_with(4);
+    strict.says(&["the steps leave nothing of 1 records"]);
+    assert!(!api.has_table());
+}

@@ -199,7 +199,8 @@ async fn a_run_in_a_process_of_its_own() {
     prepared.run(&secrets, &options, &mut tell, std::future::pending()).await.unwrap();
 }
 
-fn killed_after_every_commit(kind: &str) {
+/// After every commit, or every so many.
+fn killed_after_every_commit(kind: &str, step: usize) {
     let stage = Stage::new(options());
     let whole = stage.database(kind, "whole");
     let (commits, _) = stage.run(&whole, 0);
@@ -210,7 +211,7 @@ fn killed_after_every_commit(kind: &str) {
     expected.0.assert_equal(&Tables::of_api(&stage.api));
 
     let (mut worst, mut beyond) = (0, 0);
-    for nth in 1..=commits {
+    for nth in (1..=commits).step_by(step) {
         let target = stage.database(kind, &nth.to_string());
         stage.api.reset_stats();
         let (_, in_hand) = stage.run(&target, nth);
@@ -236,17 +237,17 @@ fn killed_after_every_commit(kind: &str) {
 
 #[test]
 fn killed_after_every_commit_into_duckdb() {
-    killed_after_every_commit("duckdb");
+    killed_after_every_commit("duckdb", 1);
 }
 
 #[test]
-fn killed_after_every_commit_into_postgresql() {
-    killed_after_every_commit("postgresql");
+fn killed_after_commits_into_postgresql() {
+    killed_after_every_commit("postgresql", 3);
 }
 
 #[test]
-fn killed_after_every_commit_into_sqlite() {
-    killed_after_every_commit("sqlite");
+fn killed_after_commits_into_sqlite() {
+    killed_after_every_commit("sqlite", 3);
 }
 
 /// Cuts runs off at instants of which each is as likely as any other, `times` in all; gives how many were cut off before their end.

@@ -166,7 +166,7 @@ pub struct Run {
     /// Read everything anew, and put it in the place of what the tables hold
     #[arg(long, conflicts_with = "since")]
     pub full_refresh: bool,
-    /// Fail, and publish nothing, where a value did not go into its column as it is
+    /// Fail, and publish nothing, where a value did not go into its column as it is, or something looks as if rows were lost
     #[arg(long)]
     pub strict: bool,
     /// How many requests may be in flight at once

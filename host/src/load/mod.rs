@@ -303,14 +303,17 @@ impl Loader {
         Ok(())
     }
 
-    /// Gives itself back where every value of the run went into its column as it is. Otherwise the package is discarded: nothing of
-    /// it stays staged, and the next run begins where this one began.
+    /// Gives itself back where every value of the run went into its column as it is, and nothing else looks wrong. Otherwise the
+    /// package is discarded: nothing of it stays staged, and the next run begins where this one began.
     ///
     /// # Errors
-    /// [`Class::Source`] that tells the changes, where there are any; [`Class::Destination`] where the package cannot be
-    /// discarded.
-    pub fn refuse_changes(mut self) -> Result<Self> {
-        let Some(refusal) = self.staging.changes().refusal() else { return Ok(self) };
+    /// [`Class::Source`] that tells the changes and what else looks wrong, where there is any; [`Class::Destination`] where the
+    /// package cannot be discarded.
+    pub fn refuse(mut self, suspicious: Vec<Error>) -> Result<Self> {
+        let suspicious = suspicious.into_iter().map(|warning| Error { class: Class::Source, ..warning });
+        let Some(refusal) = Error::all(self.staging.changes().refusal().into_iter().chain(suspicious)) else {
+            return Ok(self);
+        };
         self.store.discard(&self.options, &self.staging)?;
         Err(refusal)
     }

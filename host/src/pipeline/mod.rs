@@ -41,7 +41,8 @@ struct PipelineFile {
     destination: Option<String>,
     /// The schema of the tables at the destination; `<name>_dataset` if absent.
     dataset: Option<String>,
-    /// Whether a run fails, and publishes nothing, where a value did not go into its column as it is.
+    /// Whether a run fails, and publishes nothing, where a value did not go into its column as it is, or something looks as if rows
+    /// were lost.
     #[serde(default)]
     strict: bool,
     /// What the source may do.
@@ -80,7 +81,7 @@ pub struct Pipeline {
     pub destination: String,
     /// The schema of the tables.
     pub dataset: String,
-    /// Whether a run fails where a value did not go into its column as it is.
+    /// Whether a run fails where a value did not go into its column as it is, or something looks as if rows were lost.
     pub strict: bool,
     /// Origins that may have a private address.
     pub allow_private: Vec<String>,

@@ -53,13 +53,13 @@ fn a_strict_run_that_was_interrupted_refuses_what_was_staged_before(kind: Kind) 
     drop(loader);
 
     let (loader, _) = database.begin(merge_users());
-    let error = loader.refuse_changes().err().unwrap();
+    let error = loader.refuse(Vec::new()).err().unwrap();
     assert_eq!(error.class, Class::Source);
     // Nothing of it is left: the next run begins where this one began.
     assert_eq!(database.rows("SELECT id, name FROM data.users"), ["1|old"]);
     let (loader, resumed) = database.begin(merge_users());
     assert_eq!((resumed.state.as_deref(), resumed.interrupted), (Some("done"), None));
-    assert!(loader.refuse_changes().is_ok());
+    assert!(loader.refuse(Vec::new()).is_ok());
 }
 
 crate::on_every_database!(

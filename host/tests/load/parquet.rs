@@ -679,12 +679,12 @@ fn a_strict_run_that_was_interrupted_leaves_nothing_of_itself() {
 
     // One that is not strict tells it.
     let (loader, _) = directory.begin(append());
-    let error = loader.refuse_changes().err().unwrap();
+    let error = loader.refuse(Vec::new()).err().unwrap();
     assert_eq!(error.class, Class::Source);
     assert_eq!(directory.files(), before);
     let (loader, resumed) = directory.begin(append());
     assert_eq!((resumed.state.as_deref(), resumed.interrupted), (Some("done"), None));
-    let mut loader = loader.refuse_changes().unwrap();
+    let mut loader = loader.refuse(Vec::new()).unwrap();
     loader.stage(Batch { changes: vec![change.clone()], ..users("s1", &[2], "new") }).unwrap();
     assert_eq!(loader.publish("done").unwrap().changes.list(), [change]);
 }

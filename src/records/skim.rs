@@ -2,7 +2,7 @@
 //!
 //! `RawValue` passes over a value at several times the speed at which it could be read (decision 0012).
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Error, Map, Value};
 use std::borrow::Cow;
@@ -57,31 +57,92 @@ pub fn find(text: &str, keys: &[String]) -> Result<Option<Value>, String> {
 const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
 
 fn at(document: &str, part: &str, keys: &[String]) -> Result<Skimmed, Error> {
+    let path = Path { document, keys };
     match (keys.split_first(), part.as_bytes().first()) {
-        (None, Some(b'[')) => {
-            let records = items(part)?.into_iter().map(|record| place(document, record.get())).collect();
-            Ok(Skimmed { head: Value::Array(Vec::new()), records: Some(records) })
-        }
-        (None, _) => {
-            let head: Value = serde_json::from_str(part)?;
-            let records = if head.is_null() { Vec::new() } else { vec![place(document, part)] };
-            Ok(Skimmed { head, records: Some(records) })
-        }
+        (None, Some(b'[')) => items(part).map(|items| path.list(&items)),
+        (None, _) => path.alone(part),
         (Some((wanted, rest)), Some(b'{')) => {
-            let (mut head, mut records) = (Map::new(), None);
-            for (key, value) in fields(part)? {
-                let value = if key == *wanted {
-                    let found = at(document, value.get(), rest)?;
-                    records = found.records;
-                    found.head
-                } else {
-                    serde_json::from_str(value.get())?
-                };
-                head.insert(key.into_owned(), value);
-            }
-            Ok(Skimmed { head: Value::Object(head), records })
+            let mut parser = serde_json::Deserializer::from_str(part);
+            let found = Within { document, wanted, rest }.deserialize(&mut parser)?;
+            parser.end()?;
+            Ok(found)
         }
         _ => Ok(Skimmed { head: serde_json::from_str(part)?, records: None }),
+    }
+}
+
+/// A path of keys in a document.
+struct Path<'p> {
+    document: &'p str,
+    keys: &'p [String],
+}
+
+impl Path<'_> {
+    fn list(&self, items: &[&RawValue]) -> Skimmed {
+        let records = items.iter().map(|record| place(self.document, record.get())).collect();
+        Skimmed { head: Value::Array(Vec::new()), records: Some(records) }
+    }
+
+    fn alone(&self, part: &str) -> Result<Skimmed, Error> {
+        let head: Value = serde_json::from_str(part)?;
+        let records = if head.is_null() { Vec::new() } else { vec![place(self.document, part)] };
+        Ok(Skimmed { head, records: Some(records) })
+    }
+
+    /// The first byte of the value of a key of the document.
+    fn first_after(&self, key: &str) -> Option<u8> {
+        let after = self.document.get(place(self.document, key).end..)?.strip_prefix('"')?;
+        after.trim_start_matches(BLANK).strip_prefix(':')?.trim_start_matches(BLANK).bytes().next()
+    }
+}
+
+/// An object of a document, in which a path goes on. The records are passed over once.
+struct Within<'p> {
+    document: &'p str,
+    wanted: &'p str,
+    rest: &'p [String],
+}
+
+impl<'t> DeserializeSeed<'t> for Within<'_> {
+    type Value = Skimmed;
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Skimmed, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Within<'_> {
+    type Value = Skimmed;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut object: A) -> Result<Skimmed, A::Error> {
+        let path = Path { document: self.document, keys: self.rest };
+        let (mut head, mut records) = (Map::new(), None);
+        while let Some(key) = object.next_key_seed(Key)? {
+            let value = if key == self.wanted {
+                // A key with escapes stands elsewhere.
+                let first = if let Cow::Borrowed(key) = key { path.first_after(key) } else { None };
+                let found = match (self.rest.split_first(), first) {
+                    (None, Some(b'[')) => path.list(&object.next_value::<Vec<&RawValue>>()?),
+                    (Some((wanted, rest)), Some(b'{')) => {
+                        object.next_value_seed(Within { document: self.document, wanted, rest })?
+                    }
+                    _ => {
+                        let value: &RawValue = object.next_value()?;
+                        at(path.document, value.get(), path.keys).map_err(A::Error::custom)?
+                    }
+                };
+                records = found.records;
+                found.head
+            } else {
+                object.next_value()?
+            };
+            head.insert(key.into_owned(), value);
+        }
+        Ok(Skimmed { head: Value::Object(head), records })
     }
 }
 
@@ -207,6 +268,24 @@ mod tests {
         ] {
             let found = skim(text, &keys(path)).unwrap();
             assert_eq!((found.head, found.records.map(|records| records.len())), (head, count), "{text} at {path}");
+        }
+    }
+
+    #[test]
+    fn keys_with_escapes_and_blanks_lead_to_records_too() {
+        for text in ["{\"a\" \n: \t{ \"b\" :\r[1, 2]}}", r#"{"\u0061": {"b": [1, 2]}}"#, r#"{"a": {"\u0062": [1, 2]}}"#]
+        {
+            let found = skim(text, &keys("a.b")).unwrap();
+            assert_eq!(
+                (found.head, found.records.map(|records| records.len())),
+                (json!({"a": {"b": []}}), Some(2)),
+                "{text}"
+            );
+        }
+        for text in
+            [r#"{"a": {"b": [1, 2}}"#, r#"{"a": {"b": [1, 2]}"#, r#"{"a": {"b": [1, 2]}} 3"#, r#"{"a": {"b": [1,]}}"#]
+        {
+            assert!(skim(text, &keys("a.b")).is_err(), "{text}");
         }
     }
 

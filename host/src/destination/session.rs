@@ -201,7 +201,13 @@ impl Session {
     }
 
     fn failure(&self, error: &adbc_core::error::Error) -> Error {
-        Error::new(Class::Destination, format!("{} refused: {}", self.dialect.database(), reason(&error.message)))
+        let failure =
+            Error::new(Class::Destination, format!("{} refused: {}", self.dialect.database(), reason(&error.message)));
+        // DuckDB's words.
+        if error.message.contains("Out of Memory Error") {
+            return failure.advice("give it more: --memory-limit 512MB");
+        }
+        failure
     }
 
     fn refusal(&self, what: &str, error: &arrow_schema::ArrowError) -> Error {

@@ -1,7 +1,7 @@
 //! Spile and dlt side by side: both read the same records from a server on this machine into the same databases, in turn, in one run.
 //!
 //! `./justw bench-rest`. Prints Markdown on standard output, and what it is doing on standard error. Fails where the tables of two
-//! runs do not have the same numbers of rows.
+//! runs do not have the same numbers of rows, and where a run makes more or fewer requests than there are pages.
 //!
 //! | file | what |
 //! |---|---|
@@ -52,7 +52,6 @@ struct Arguments {
 #[derive(Default)]
 struct Measured {
     usages: Vec<Usage>,
-    requests: u64,
     rows: u64,
 }
 
@@ -84,8 +83,9 @@ fn warm_up(arguments: &Arguments, server: &Server) {
     let workload = &Name::One.workloads(true)[0];
     let api = workload.serve();
     for tool in tools(arguments, workload) {
-        let place = Place::new(Destination::DuckDb, server);
-        tool.run(workload, api.base_url(), &place);
+        for destination in [Destination::DuckDb, Destination::Postgres] {
+            tool.run(workload, api.base_url(), &Place::new(destination, server));
+        }
     }
 }
 
@@ -123,6 +123,7 @@ fn measure(workload: &Workload, arguments: &Arguments, server: &Server) -> BTree
                 }
             };
             let (usage, requests) = one(workload, &api, pair.1, place);
+            assert_eq!(requests, workload.pages(), "{} of {}: the requests", workload.title(), pair.1);
             let rows = place.rows();
             assert_eq!(
                 rows.get("records"),
@@ -136,7 +137,6 @@ fn measure(workload: &Workload, arguments: &Arguments, server: &Server) -> BTree
             assert_eq!(rows, *expected, "{} of {} in {}: not the rows of the others", workload.title(), pair.1, pair.0);
             let measured = measured.entry(*pair).or_default();
             measured.usages.push(usage);
-            measured.requests = requests;
             measured.rows = rows.values().sum();
         }
     }
@@ -167,8 +167,8 @@ fn tools(arguments: &Arguments, workload: &Workload) -> Vec<Tool> {
 /// A table: medians, and in brackets how many times that of Spile it is.
 fn print(workload: &Workload, measured: &BTreeMap<(Destination, Tool), Measured>) {
     println!("\n{}: {}\n", workload.title(), workload.description());
-    println!("| into | by | wall, s | CPU, s | memory, MB | rows/s | requests |");
-    println!("|---|---|---:|---:|---:|---:|---:|");
+    println!("| into | by | wall, s | CPU, s | memory, MB | rows/s |");
+    println!("|---|---|---:|---:|---:|---:|");
     let medians = |measured: &Measured| {
         let of = |part: fn(&Usage) -> f64| usage::median(measured.usages.iter().map(part));
         [of(|usage| usage.wall), of(|usage| usage.cpu), of(|usage| usage.peak as f64 / 1e6)]
@@ -180,11 +180,7 @@ fn print(workload: &Workload, measured: &BTreeMap<(Destination, Tool), Measured>
             Some(of_spile) if *tool != Tool::Spile => format!("{:.digits$} ({:.1})", own[at], own[at] / of_spile[at]),
             _ => format!("{:.digits$}", own[at]),
         });
-        println!(
-            "| {destination} | {tool} | {} | {:.0} | {} |",
-            cells.join(" | "),
-            of_tool.rows as f64 / own[0],
-            of_tool.requests
-        );
+        let speed = of_tool.rows as f64 / own[0];
+        println!("| {destination} | {tool} | {} | {speed:.0} |", cells.join(" | "));
     }
 }

@@ -69,7 +69,11 @@ impl Workload {
 
     pub fn description(&self) -> String {
         let how = if self.merges { "merge on `id`" } else { "replace" };
-        format!("records {}, {} a page, {how}", self.records, self.per_page)
+        format!("{} records in {} pages, {how}", self.records, self.pages())
+    }
+
+    pub fn pages(&self) -> u64 {
+        self.records.div_ceil(self.per_page)
     }
 
     /// Where it is written.
@@ -103,7 +107,7 @@ impl Workload {
     /// more, which a table without a key does not mind.
     pub fn serve(&self) -> BulkApi {
         const MOST: u64 = 200_000;
-        let pages = self.records.div_ceil(self.per_page);
+        let pages = self.pages();
         let mut random = Random::default();
         let starts = (0..self.records.min(MOST)).step_by(self.per_page as usize);
         let bodies = starts.map(|start| {

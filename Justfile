@@ -39,6 +39,10 @@ bench: setup
 bench-parsers: setup
     cargo run --release --manifest-path benches/parsers/Cargo.toml --package runner
 
+# Compare with dlt 1.31 over HTTP on this machine, in one run; `--help` tells how to choose, `--smoke` is quick
+bench-rest *ARGUMENTS: build setup-destinations setup-bench
+    "{{ target }}/release/bench-rest" {{ ARGUMENTS }}
+
 # Fuzz configurations, expressions, responses, records and headers, each for so many seconds
 fuzz SECONDS="60":
     scripts/fuzz.sh "{{ SECONDS }}"
@@ -54,6 +58,10 @@ setup-destinations:
 # Find or fetch what only the tests need: dlt, which the conformance tests compare with
 setup-test:
     @scripts/setup-test.sh
+
+# Find or fetch what only `bench-rest` needs: dlt with all that makes it fast
+setup-bench:
+    @scripts/setup-test.sh dlt-bench benches/rest/requirements.txt
 
 # Build the same world with `cargo component build` (optional: installs cargo-component)
 component-cargo-component: setup

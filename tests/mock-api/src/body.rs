@@ -25,7 +25,7 @@ enum End {
 
 impl Body {
     /// All of these bytes.
-    pub(crate) fn whole(bytes: Vec<u8>) -> Self {
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         Self { data: Some(bytes.into()), end: End::Whole }
     }
 

@@ -19,6 +19,7 @@
 
 mod api;
 mod body;
+mod bulk;
 mod collection;
 mod expected;
 mod faults;
@@ -32,6 +33,7 @@ mod sockets;
 mod stats;
 
 pub use api::MockApi;
+pub use bulk::BulkApi;
 pub use collection::Collection;
 pub use expected::Expected;
 pub use options::{Options, RetryAfter};

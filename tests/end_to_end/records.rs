@@ -15,7 +15,19 @@ fn options() -> Options {
 
 /// `spile COMMAND… FILE --to TARGET`.
 fn call(setting: &Setting, target: &str, command: &[&str], more: &[&str]) -> Call {
-    Call::new(setting.folder(), command).with([SHIPPED, "--to", target, "--dataset", DATASET]).with(more)
+    Call::new(setting.folder(), command)
+        .with([file(setting, target).as_str(), "--to", target, "--dataset", DATASET])
+        .with(more)
+}
+
+/// The shipped connector; for files, which nothing is merged into, with another disposition.
+fn file(setting: &Setting, target: &str) -> String {
+    if !target.starts_with("parquet:") {
+        return SHIPPED.to_owned();
+    }
+    let text =
+        std::fs::read_to_string(SHIPPED).unwrap().replace("write_disposition: merge", "write_disposition: replace");
+    setting.file("ai-platform.yaml", &text).to_str().unwrap().to_owned()
 }
 
 fn json_of(call: Call) -> Value {
@@ -26,11 +38,12 @@ fn works(target: &str) {
     let setting = Setting::new(options());
     let state = |command, more: &[&str]| call(&setting, target, &["state", command], more);
     let runs = || json_of(call(&setting, target, &["runs"], &["--json"]));
-    setting.run_into(target, SHIPPED).succeeds();
+    let file_of = || file(&setting, target);
+    setting.run_into(target, file_of()).succeeds();
 
     // A run that is cut off has rows that wait: so many requests take 300 ms at least, and rows were handed over by then.
     setting.api.reset_stats();
-    let running = setting.wait_until(setting.run_into(target, SHIPPED).start(), |stats| stats.total >= 120);
+    let running = setting.wait_until(setting.run_into(target, file_of()).start(), |stats| stats.total >= 120);
     running.signal(libc::SIGINT);
     running.end().ended_with(130);
     let shown = json_of(state("show", &["--json"]));
@@ -56,10 +69,10 @@ fn works(target: &str) {
         (&json!(false), &json!({}), &Value::Null, &Value::Null)
     );
     Call::new(setting.folder(), &["state", "import"])
-        .with([SHIPPED, file, "--to", target, "--dataset", DATASET])
+        .with([file_of().as_str(), file, "--to", target, "--dataset", DATASET])
         .succeeds();
     assert_eq!(json_of(state("export", &[])), exported);
-    assert_eq!(setting.run_into(target, SHIPPED).succeeds().summary().0["resumed"], json!(false));
+    assert_eq!(setting.run_into(target, file_of()).succeeds().summary().0["resumed"], json!(false));
 
     // Numbers that are missing: the run that was cut off, the reset, the import.
     let runs = runs();
@@ -79,7 +92,8 @@ fn works(target: &str) {
     assert!(diagram.contains("    \"applications\" ||--o{ \"applications__tags\" : _dlt_parent_id\n"), "{diagram}");
     assert!(diagram.contains("        text _dlt_id PK\n"), "{diagram}");
     let statements = tables("sql").succeeds().stdout;
-    assert_eq!(statements.matches("CREATE TABLE ").count(), listed.as_array().unwrap().len());
+    let create = if target.starts_with("parquet:") { "CREATE VIEW " } else { "CREATE TABLE " };
+    assert_eq!(statements.matches(create).count(), listed.as_array().unwrap().len());
     assert!(tables("table").succeeds().stdout.contains("applications__tags"));
 }
 
@@ -99,10 +113,18 @@ fn records_of_sqlite() {
 }
 
 #[test]
+fn records_of_parquet_files() {
+    works("parquet:out");
+}
+
+#[test]
 fn what_is_not_there_is_told() {
     let setting = Setting::new(options());
     let target = "duckdb:out.duckdb";
     call(&setting, target, &["runs"], &[]).outcome().ended_with(5).says(&["the database does not exist", "out.duckdb"]);
+    let files = call(&setting, "parquet:nothing", &["runs"], &[]).outcome().ended_with(2);
+    files.says(&["the pipeline has never run into this dataset"]);
+    assert!(!setting.folder().join("nothing").exists());
     setting.run_into(target, SHIPPED).succeeds();
     Call::new(setting.folder(), &["runs"])
         .with([SHIPPED, "--to", target, "--dataset", "elsewhere"])

@@ -25,6 +25,7 @@ pub struct Usage {
 /// Runs a command to its end; the status is the error where it fails.
 pub fn of(command: &mut Command) -> Result<Usage, ExitStatus> {
     let start = Instant::now();
+    #[allow(clippy::zombie_processes, reason = "`wait4` waits for it, and tells what it used")]
     let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let has_ended = AtomicBool::new(false);
     let (status, used, wall, peak) = thread::scope(|scope| {

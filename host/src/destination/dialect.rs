@@ -126,8 +126,21 @@ pub trait Dialect: Send + Sync {
     /// The database's name, for messages.
     fn database(&self) -> &'static str;
 
+    /// The database's words for the types but decimals, as its catalog writes them. Of several for one type the first is the one of
+    /// `CREATE TABLE`.
+    fn words(&self) -> &'static [(DataType, &'static str)];
+
+    /// What stands before the precision and the scale of a decimal.
+    fn decimal_word(&self) -> &'static str;
+
     /// The type of a column in `CREATE TABLE`.
-    fn column_type(&self, data_type: DataType) -> String;
+    fn column_type(&self, data_type: DataType) -> String {
+        if let DataType::Decimal(precision, scale) = data_type {
+            return format!("{}({precision},{scale})", self.decimal_word());
+        }
+        let word = self.words().iter().find(|(of, _)| *of == data_type).map(|(_, word)| *word);
+        word.unwrap_or_default().to_owned()
+    }
 
     /// The type of a column of a staging table, into which a driver writes.
     fn staging_type(&self, data_type: DataType) -> String {
@@ -136,7 +149,14 @@ pub trait Dialect: Send + Sync {
 
     /// The reverse of [`Self::column_type`] and [`Self::staging_type`], for a type as the database's catalog writes it. `None` for
     /// every other type.
-    fn data_type(&self, declared: &str) -> Option<DataType>;
+    fn data_type(&self, declared: &str) -> Option<DataType> {
+        if let Some((data_type, _)) = self.words().iter().find(|(_, word)| *word == declared) {
+            return Some(*data_type);
+        }
+        let digits = declared.strip_prefix(self.decimal_word())?.strip_prefix('(')?.strip_suffix(')')?;
+        let (precision, scale) = digits.split_once(',')?;
+        Some(DataType::Decimal(precision.parse().ok()?, scale.parse().ok()?))
+    }
 
     /// The Arrow type in which the driver takes values of an Arrow type of [`DataType::arrow`].
     fn travels_as(&self, arrow: &arrow_schema::DataType) -> arrow_schema::DataType {

@@ -28,39 +28,23 @@ impl Dialect for DuckDb {
         "DuckDB"
     }
 
-    fn column_type(&self, data_type: DataType) -> String {
-        match data_type {
-            DataType::Text => "VARCHAR".to_owned(),
-            DataType::Bigint => "BIGINT".to_owned(),
-            DataType::Double => "DOUBLE".to_owned(),
-            DataType::Boolean => "BOOLEAN".to_owned(),
-            DataType::Timestamp => "TIMESTAMP WITH TIME ZONE".to_owned(),
-            DataType::LocalTimestamp => "TIMESTAMP".to_owned(),
-            DataType::Date => "DATE".to_owned(),
-            DataType::Time => "TIME".to_owned(),
-            DataType::Binary => "BLOB".to_owned(),
-            DataType::Decimal(precision, scale) => format!("DECIMAL({precision},{scale})"),
-            DataType::Json => "JSON".to_owned(),
-        }
+    fn words(&self) -> &'static [(DataType, &'static str)] {
+        &[
+            (DataType::Text, "VARCHAR"),
+            (DataType::Bigint, "BIGINT"),
+            (DataType::Double, "DOUBLE"),
+            (DataType::Boolean, "BOOLEAN"),
+            (DataType::Timestamp, "TIMESTAMP WITH TIME ZONE"),
+            (DataType::LocalTimestamp, "TIMESTAMP"),
+            (DataType::Date, "DATE"),
+            (DataType::Time, "TIME"),
+            (DataType::Binary, "BLOB"),
+            (DataType::Json, "JSON"),
+        ]
     }
 
-    fn data_type(&self, declared: &str) -> Option<DataType> {
-        match declared {
-            "VARCHAR" => Some(DataType::Text),
-            "BIGINT" => Some(DataType::Bigint),
-            "DOUBLE" => Some(DataType::Double),
-            "BOOLEAN" => Some(DataType::Boolean),
-            "TIMESTAMP WITH TIME ZONE" => Some(DataType::Timestamp),
-            "TIMESTAMP" => Some(DataType::LocalTimestamp),
-            "DATE" => Some(DataType::Date),
-            "TIME" => Some(DataType::Time),
-            "BLOB" => Some(DataType::Binary),
-            "JSON" => Some(DataType::Json),
-            _ => {
-                let (precision, scale) = declared.strip_prefix("DECIMAL(")?.strip_suffix(')')?.split_once(',')?;
-                Some(DataType::Decimal(precision.parse().ok()?, scale.parse().ok()?))
-            }
-        }
+    fn decimal_word(&self) -> &'static str {
+        "DECIMAL"
     }
 
     /// It names the catalog: DuckDB calls a file's catalog by the file's stem, and takes `x.t` for ambiguous when both the file and

@@ -17,7 +17,7 @@ pub mod postgres;
 mod session;
 pub mod sqlite;
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, num::NonZero, path::PathBuf};
 
 use arrow_array::RecordBatch;
 
@@ -118,7 +118,9 @@ impl Default for Resources {
     /// DuckDB takes what it may, and needs little: with a tenth of a gigabyte, a million records are written as fast as with ten times
     /// that, and merged too (docs/performance.md).
     fn default() -> Self {
-        Self { memory_limit: "96MB".to_owned(), threads: 2 }
+        // The connector has a processor to itself, and DuckDB's threads look for work while they wait.
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { memory_limit: "96MB".to_owned(), threads: if processors > 2 { 2 } else { 1 } }
     }
 }
 

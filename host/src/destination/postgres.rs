@@ -24,45 +24,34 @@ impl Dialect for Postgres {
         "PostgreSQL"
     }
 
-    fn column_type(&self, data_type: DataType) -> String {
-        match data_type {
-            DataType::Text => "text".to_owned(),
-            DataType::Bigint => "bigint".to_owned(),
-            DataType::Double => "double precision".to_owned(),
-            DataType::Boolean => "boolean".to_owned(),
-            DataType::Timestamp => "timestamp with time zone".to_owned(),
-            DataType::LocalTimestamp => "timestamp without time zone".to_owned(),
-            DataType::Date => "date".to_owned(),
-            DataType::Time => "time without time zone".to_owned(),
-            DataType::Binary => "bytea".to_owned(),
-            DataType::Decimal(precision, scale) => format!("numeric({precision},{scale})"),
-            DataType::Json => "jsonb".to_owned(),
-        }
+    /// dlt writes `character varying` for text, and names the digits of a second's fraction.
+    fn words(&self) -> &'static [(DataType, &'static str)] {
+        &[
+            (DataType::Text, "text"),
+            (DataType::Text, "character varying"),
+            (DataType::Bigint, "bigint"),
+            (DataType::Double, "double precision"),
+            (DataType::Boolean, "boolean"),
+            (DataType::Timestamp, "timestamp with time zone"),
+            (DataType::Timestamp, "timestamp(6) with time zone"),
+            (DataType::LocalTimestamp, "timestamp without time zone"),
+            (DataType::LocalTimestamp, "timestamp(6) without time zone"),
+            (DataType::Date, "date"),
+            (DataType::Time, "time without time zone"),
+            (DataType::Time, "time(6) without time zone"),
+            (DataType::Binary, "bytea"),
+            (DataType::Json, "jsonb"),
+            (DataType::Json, "json"),
+        ]
+    }
+
+    fn decimal_word(&self) -> &'static str {
+        "numeric"
     }
 
     /// The driver writes JSON as text, which `json` takes and `jsonb` does not.
     fn staging_type(&self, data_type: DataType) -> String {
         if data_type == DataType::Json { "json".to_owned() } else { self.column_type(data_type) }
-    }
-
-    /// dlt writes `character varying` for text, and names the digits of a second's fraction.
-    fn data_type(&self, declared: &str) -> Option<DataType> {
-        match declared.replace("(6)", "").as_str() {
-            "text" | "character varying" => Some(DataType::Text),
-            "bigint" => Some(DataType::Bigint),
-            "double precision" => Some(DataType::Double),
-            "boolean" => Some(DataType::Boolean),
-            "timestamp with time zone" => Some(DataType::Timestamp),
-            "timestamp without time zone" => Some(DataType::LocalTimestamp),
-            "date" => Some(DataType::Date),
-            "time without time zone" => Some(DataType::Time),
-            "bytea" => Some(DataType::Binary),
-            "json" | "jsonb" => Some(DataType::Json),
-            other => {
-                let (precision, scale) = other.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
-                Some(DataType::Decimal(precision.parse().ok()?, scale.parse().ok()?))
-            }
-        }
     }
 
     fn place(&self, _catalog: &str, schema: &str, table: &str) -> Place {

@@ -28,39 +28,23 @@ impl Dialect for Sqlite {
     }
 
     /// The word TEXT in a type keeps SQLite from making numbers of texts that look like such.
-    fn column_type(&self, data_type: DataType) -> String {
-        match data_type {
-            DataType::Text => "TEXT".to_owned(),
-            DataType::Bigint => "BIGINT".to_owned(),
-            DataType::Double => "DOUBLE".to_owned(),
-            DataType::Boolean => "BOOLEAN".to_owned(),
-            DataType::Timestamp => "TIMESTAMP".to_owned(),
-            DataType::LocalTimestamp => "DATETIME".to_owned(),
-            DataType::Date => "DATE".to_owned(),
-            DataType::Time => "TIME".to_owned(),
-            DataType::Binary => "BLOB".to_owned(),
-            DataType::Decimal(precision, scale) => format!("DECIMAL TEXT({precision},{scale})"),
-            DataType::Json => "JSON TEXT".to_owned(),
-        }
+    fn words(&self) -> &'static [(DataType, &'static str)] {
+        &[
+            (DataType::Text, "TEXT"),
+            (DataType::Bigint, "BIGINT"),
+            (DataType::Double, "DOUBLE"),
+            (DataType::Boolean, "BOOLEAN"),
+            (DataType::Timestamp, "TIMESTAMP"),
+            (DataType::LocalTimestamp, "DATETIME"),
+            (DataType::Date, "DATE"),
+            (DataType::Time, "TIME"),
+            (DataType::Binary, "BLOB"),
+            (DataType::Json, "JSON TEXT"),
+        ]
     }
 
-    fn data_type(&self, declared: &str) -> Option<DataType> {
-        match declared {
-            "TEXT" => Some(DataType::Text),
-            "BIGINT" => Some(DataType::Bigint),
-            "DOUBLE" => Some(DataType::Double),
-            "BOOLEAN" => Some(DataType::Boolean),
-            "TIMESTAMP" => Some(DataType::Timestamp),
-            "DATETIME" => Some(DataType::LocalTimestamp),
-            "DATE" => Some(DataType::Date),
-            "TIME" => Some(DataType::Time),
-            "BLOB" => Some(DataType::Binary),
-            "JSON TEXT" => Some(DataType::Json),
-            _ => {
-                let (precision, scale) = declared.strip_prefix("DECIMAL TEXT(")?.strip_suffix(')')?.split_once(',')?;
-                Some(DataType::Decimal(precision.parse().ok()?, scale.parse().ok()?))
-            }
-        }
+    fn decimal_word(&self) -> &'static str {
+        "DECIMAL TEXT"
     }
 
     /// SQLite has no such types; the driver writes dates and timestamps as ISO 8601, the rest is done here.

@@ -1,6 +1,6 @@
-//! What a database knows of a pipeline between its runs: state, history, tables.
+//! What a destination knows of a pipeline between its runs: state, history, tables.
 //!
-//! Each published run has a row in `_spile_runs`:
+//! In a database each published run has a row in `_spile_runs`; in files the manifest has the same:
 //!
 //! | column | meaning |
 //! |---|---|
@@ -14,7 +14,9 @@ use arrow_array::{RecordBatch, cast::AsArray, types::TimestampMicrosecondType};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Options, Published, load_id,
+    Options, Published,
+    files::Files,
+    load_id,
     package::{self, KnownTable, STATE_TABLE, drop_table},
 };
 use crate::{
@@ -26,9 +28,15 @@ const RUNS_TABLE: &str = "_spile_runs";
 
 /// A pipeline at a destination.
 pub struct Ledger {
-    session: Session,
+    place: Place,
     dataset: String,
     pipeline: String,
+}
+
+/// Where a pipeline is kept.
+enum Place {
+    Database(Session),
+    Files(Box<Files>),
 }
 
 /// What is saved of a pipeline.
@@ -65,7 +73,7 @@ pub struct Exported {
 }
 
 /// A run that was published.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Its number; numbers that are missing are of runs that did not publish.
     pub run: u64,
@@ -92,7 +100,7 @@ pub struct TableRecord {
     pub parent: Option<String>,
     /// Its columns in their order: name, type in the database's words, the contract's type if it is one, and whether it may be null.
     pub columns: Vec<(String, String, Option<DataType>, bool)>,
-    /// The statement that would create it.
+    /// The statement that would create it; of files, the one by which DuckDB reads them.
     pub create: String,
 }
 
@@ -102,11 +110,16 @@ impl Ledger {
     /// # Errors
     /// As [`destination::open`]; and where a run of the pipeline is going on, if it is to be changed.
     pub fn open(target: &Target, access: Access, dataset: &str, pipeline: &str) -> Result<Self> {
-        let mut session = destination::open(target, access, &Resources::default())?;
-        if access == Access::Write {
-            session.dialect().hold(&mut session, dataset, pipeline)?;
-        }
-        Ok(Self { session, dataset: dataset.to_owned(), pipeline: pipeline.to_owned() })
+        let place = if let Target::Parquet { directory } = target {
+            Place::Files(Box::new(Files::open(directory, access, dataset, pipeline)?))
+        } else {
+            let mut session = destination::open(target, access, &Resources::default())?;
+            if access == Access::Write {
+                session.dialect().hold(&mut session, dataset, pipeline)?;
+            }
+            Place::Database(session)
+        };
+        Ok(Self { place, dataset: dataset.to_owned(), pipeline: pipeline.to_owned() })
     }
 
     /// What is saved. `None` where the pipeline has never run into this dataset.
@@ -126,16 +139,20 @@ impl Ledger {
 
     /// The runs that were published, the last one first.
     pub fn runs(&mut self) -> Result<Vec<RunRecord>> {
-        if !self.session.columns(&self.dataset)?.contains_key(RUNS_TABLE) {
+        let session = match &mut self.place {
+            Place::Database(session) => session,
+            Place::Files(files) => return Ok(files.runs()),
+        };
+        if !session.columns(&self.dataset)?.contains_key(RUNS_TABLE) {
             return Ok(Vec::new());
         }
         let sql = format!(
             "SELECT \"run\", \"load_id\", \"began_at\", \"published_at\", \"inserted_rows\", \"tables\" FROM {} \
              WHERE \"pipeline_name\" = $1 ORDER BY \"run\" DESC",
-            self.session.qualified(&self.dataset, RUNS_TABLE),
+            session.qualified(&self.dataset, RUNS_TABLE),
         );
         let mut runs = Vec::new();
-        for rows in self.session.query(&sql, &[Value::Text(Some(&self.pipeline))])? {
+        for rows in session.query(&sql, &[Value::Text(Some(&self.pipeline))])? {
             runs.extend((0..rows.num_rows()).filter_map(|row| {
                 let number = |column| u64::try_from(bigint(&rows, column, row)?).ok();
                 Some(RunRecord {
@@ -154,8 +171,12 @@ impl Ledger {
     /// The pipeline's tables as they are now, each root table before its child tables.
     pub fn tables(&mut self) -> Result<Vec<TableRecord>> {
         let known = self.row()?.map(|row| row.tables).unwrap_or_default();
-        let mut stored = self.session.columns(&self.dataset)?;
-        let dialect = self.session.dialect();
+        let session = match &mut self.place {
+            Place::Database(session) => session,
+            Place::Files(files) => return Ok(files.records()),
+        };
+        let mut stored = session.columns(&self.dataset)?;
+        let dialect = session.dialect();
         let tables = known.into_iter().filter_map(|known| {
             let columns = stored.remove(&known.table)?;
             let definitions = columns.iter().map(|column| {
@@ -164,7 +185,7 @@ impl Ledger {
             });
             let create = format!(
                 "CREATE TABLE {} (\n{}\n);\n",
-                self.session.qualified(&self.dataset, &known.table),
+                session.qualified(&self.dataset, &known.table),
                 definitions.collect::<Vec<_>>().join(",\n")
             );
             let typed = columns.into_iter().map(|column| {
@@ -200,7 +221,11 @@ impl Ledger {
     }
 
     fn put(&mut self, state: Option<&str>, schema: Option<&str>) -> Result<()> {
-        let Self { session, dataset, pipeline, .. } = self;
+        let Self { place, dataset, pipeline } = self;
+        let session = match place {
+            Place::Database(session) => session,
+            Place::Files(files) => return files.put(state, schema),
+        };
         let options = Options::new(pipeline, dataset, "", Vec::new());
         session.transaction(|session| {
             session.dialect().hold_dataset(session, dataset)?;
@@ -214,10 +239,14 @@ impl Ledger {
     }
 
     fn row(&mut self) -> Result<Option<package::Row>> {
-        if !self.session.columns(&self.dataset)?.contains_key(STATE_TABLE) {
+        let session = match &mut self.place {
+            Place::Database(session) => session,
+            Place::Files(files) => return Ok(files.row()),
+        };
+        if !session.columns(&self.dataset)?.contains_key(STATE_TABLE) {
             return Ok(None);
         }
-        package::find(&mut self.session, &self.dataset, &self.pipeline)
+        package::find(session, &self.dataset, &self.pipeline)
     }
 }
 

@@ -38,7 +38,8 @@ const STAGED: &str = ".staged";
 pub(crate) struct Folder {
     dataset: PathBuf,
     ours: PathBuf,
-    _lock: Lock,
+    /// None where it is only looked at.
+    _lock: Option<Lock>,
 }
 
 impl Folder {
@@ -52,7 +53,22 @@ impl Folder {
         let ours = dataset.join(OURS).join(pipeline);
         create(&ours).map_err(|error| failed("a folder cannot be created", &ours, &error))?;
         let lock = Lock::take(&ours.join("lock"))?;
-        Ok(Self { dataset, ours, _lock: lock })
+        Ok(Self { dataset, ours, _lock: Some(lock) })
+    }
+
+    /// The places of a pipeline that may have run, to be looked at. Nothing is created.
+    ///
+    /// # Errors
+    /// [`Class::Config`] for a directory that cannot be right.
+    pub fn look(directory: &Path, dataset: &str, pipeline: &str) -> Result<Self> {
+        let dataset = locate(directory)?.join(dataset);
+        let ours = dataset.join(OURS).join(pipeline);
+        Ok(Self { dataset, ours, _lock: None })
+    }
+
+    /// The files of a table, as a pattern.
+    pub fn pattern(&self, table: &str) -> String {
+        self.dataset.join(table).join("*.parquet").display().to_string()
     }
 
     /// The manifest's text. `None` where there is none yet.

@@ -12,7 +12,7 @@ use crate::{
     destination::parquet::{Folder, schema},
     error::{Class, Error, Result},
     load::{
-        Column,
+        Column, RunRecord,
         package::{KnownTable, Row},
         publish::LOADS_TABLE,
     },
@@ -51,6 +51,9 @@ pub(super) struct Manifest {
     pub tables: Vec<TableFiles>,
     /// `_dlt_loads`.
     pub loads: TableFiles,
+    /// The runs that were published, the last one last.
+    #[serde(default)]
+    pub runs: Vec<RunRecord>,
 }
 
 /// The files of a table.
@@ -121,6 +124,7 @@ impl Manifest {
             staged_changes: None,
             tables: Vec::new(),
             loads: TableFiles { table: LOADS_TABLE.to_owned(), root: LOADS_TABLE.to_owned(), ..TableFiles::default() },
+            runs: Vec::new(),
         }
     }
 

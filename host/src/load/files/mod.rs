@@ -12,6 +12,7 @@
 
 mod loads;
 mod manifest;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -170,6 +171,7 @@ impl Files {
                 self.folder.make_place(&table.table, &file.name)?;
             }
         }
+        next.note_run(&published)?;
         (next.status, next.state) = (Status::Publishing, Some(next_state.to_owned()));
         (next.staged_state, next.staged_changes) = (None, None);
         self.replace(next)?;

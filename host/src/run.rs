@@ -58,7 +58,7 @@ pub struct Options {
     pub resources: Vec<String>,
     /// How many requests may be in flight at once.
     pub window: u32,
-    /// What the database's own buffers may hold, as DuckDB writes sizes.
+    /// What DuckDB's own buffers may hold, as it writes sizes. If absent, what the columns of the tables need.
     pub memory_limit: Option<String>,
     /// Where resources with a cursor begin, whatever was read before.
     pub since: Option<String>,
@@ -207,9 +207,7 @@ impl<'a> Prepared<'a> {
         let digest = self.digest(options);
         let mut load_options = load::Options::new(&self.pipeline.name, &self.pipeline.dataset, &digest, plans);
         load_options.full_refresh = options.full_refresh;
-        if let Some(limit) = &options.memory_limit {
-            load_options.limits.memory_limit.clone_from(limit);
-        }
+        load_options.limits.memory_limit.clone_from(&options.memory_limit);
         if let Some(rows) = options.commit_rows {
             load_options.commit_rows = rows;
         }

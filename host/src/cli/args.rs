@@ -172,7 +172,7 @@ pub struct Run {
     /// How many requests may be in flight at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub window: u32,
-    /// What DuckDB's own buffers may hold, such as 512MB; 96MB if absent
+    /// What DuckDB's own buffers may hold, such as 512MB; if absent, what the columns of the tables need: 32MB and 2MB for each
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
     /// Save what was read whenever so many rows have come together; 50,000 if absent, and every 5 seconds or 64 MiB in any case

@@ -193,6 +193,11 @@ pub trait Dialect: Send + Sync {
         false
     }
 
+    /// A statement that lets the database's own buffers hold what writing so many columns needs. `None` where it decides itself.
+    fn make_room(&self, _columns: usize) -> Option<String> {
+        None
+    }
+
     /// Keeps other runs of a pipeline out, as long as the session lasts.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ pub mod postgres;
 mod session;
 pub mod sqlite;
 
-use std::{fmt, num::NonZero, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use arrow_array::RecordBatch;
 
@@ -108,19 +108,18 @@ impl fmt::Display for Target {
 /// How much a database that runs in this process may take of the machine.
 #[derive(Clone, Debug)]
 pub struct Resources {
-    /// What its own buffers may hold, as DuckDB writes sizes: `1GB`, `512MiB`.
-    pub memory_limit: String,
+    /// What its own buffers may hold, as DuckDB writes sizes: `1GB`, `512MiB`. If absent, as much as the columns of the tables need that
+    /// are written ([`dialect::Dialect::make_room`]).
+    pub memory_limit: Option<String>,
     /// Threads for its own work.
     pub threads: u32,
 }
 
 impl Default for Resources {
-    /// DuckDB takes what it may, and needs little: with a tenth of a gigabyte, a million records are written as fast as with ten times
-    /// that, and merged too (docs/performance.md).
+    /// One thread: the connector has a processor to itself, further threads of DuckDB look for work while they wait, and each
+    /// needs as much memory again.
     fn default() -> Self {
-        // The connector has a processor to itself, and DuckDB's threads look for work while they wait.
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { memory_limit: "96MB".to_owned(), threads: if processors > 2 { 2 } else { 1 } }
+        Self { memory_limit: None, threads: 1 }
     }
 }
 

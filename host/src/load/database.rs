@@ -1,5 +1,7 @@
 //! A package in a database: its rows in staging tables, every step one transaction.
 
+use std::collections::HashMap;
+
 use super::{
     Batch, Options, Published, Resumed, ledger, names,
     package::Package,
@@ -8,7 +10,7 @@ use super::{
     store::Store,
 };
 use crate::{
-    destination::{self, Access, Session, Target, dialect::Dialect},
+    destination::{self, Access, Session, StoredColumn, Target, dialect::Dialect},
     error::Result,
 };
 
@@ -32,6 +34,26 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Lets the database hold what writing these tables needs, where nobody said how much that may be. `stored` are the columns of
+    /// the final tables.
+    fn make_room(
+        &mut self,
+        options: &Options,
+        staging: &Staging,
+        stored: &HashMap<String, Vec<StoredColumn>>,
+    ) -> Result<()> {
+        let columns = staging.staging_tables().iter().map(|table| {
+            let stored = stored.get(&table.known.table).map_or(0, Vec::len);
+            table.columns().len().max(stored)
+        });
+        match self.session.dialect().make_room(columns.sum()).filter(|_| options.limits.memory_limit.is_none()) {
+            Some(statement) => self.session.run(&statement, &[]).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Store for Database {
     fn dialect(&self) -> Option<&'static dyn Dialect> {
         Some(self.session.dialect())
@@ -43,6 +65,7 @@ impl Store for Database {
     }
 
     fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()> {
+        self.make_room(options, staging, &HashMap::new())?;
         let Self { session, package } = self;
         let tables = staging.tables();
         session.transaction(|session| {
@@ -59,6 +82,8 @@ impl Store for Database {
 
     /// The staging tables are dropped in the same transaction.
     fn publish(&mut self, options: &Options, staging: &Staging, next_state: &str) -> Result<Published> {
+        let stored = self.session.columns(&options.dataset)?;
+        self.make_room(options, staging, &stored)?;
         let Self { session, package } = self;
         session.transaction(|session| {
             session.dialect().hold_dataset(session, &options.dataset)?;

@@ -100,7 +100,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options with the usual limits: 96 MB and at most two threads for a database in this process; commits every 50,000 rows, 64 MiB or 5 seconds.
+    /// Options with the usual limits: what its columns need and one thread for a database in this process; commits every 50,000 rows, 64 MiB or 5 seconds.
     pub fn new(pipeline: &str, dataset: &str, digest: &str, resources: Vec<ResourcePlan>) -> Self {
         Self {
             pipeline: pipeline.to_owned(),

@@ -10,7 +10,7 @@ use spile_host::{
 };
 
 use crate::rows::{
-    Database, Kind, batch, bigint, column, every_type, merge, merge_users, options, plan, table, text, users,
+    Database, Kind, batch, bigint, column, every_type, merge, merge_users, options, plan, table, text, texts, users,
 };
 
 fn every_type_arrives_and_comes_back(kind: Kind) {
@@ -102,6 +102,28 @@ fn later_batches_and_runs_may_bring_columns_and_leave_columns_out(kind: Kind) {
         database.rows("SELECT id, later, x, y, z FROM data.things ORDER BY id"),
         ["1|-|-|-|-", "2|-|x2|-|-", "3|-|-|-|9"]
     );
+}
+
+/// DuckDB gets by itself what so many columns need.
+#[test]
+fn a_table_may_have_many_columns() {
+    const ROWS: i64 = 30_000;
+    let database = Database::new(Kind::DuckDb);
+    let options = || options(vec![plan("things", merge(), &["id"])]);
+    let names: Vec<_> = (0..200).map(|nth| format!("c{nth}")).collect();
+    let delivery = |first: i64| {
+        let ids: Vec<_> = (first..first + ROWS).collect();
+        let values = texts(ids.iter().map(|id| format!("a text of some length {}", id * 7919 % 9973)));
+        let mut columns = vec![("id", bigint(&ids)), ("_dlt_id", texts(ids.iter().map(i64::to_string)))];
+        columns.extend(names.iter().map(|name| (name.as_str(), Arc::clone(&values))));
+        batch("s", vec![table("things", None, columns)])
+    };
+    for (first, total) in [(0, ROWS), (ROWS / 2, ROWS + ROWS / 2)] {
+        let (mut loader, _) = database.begin(options());
+        loader.stage(delivery(first)).unwrap();
+        loader.commit().unwrap();
+        assert_eq!(loader.publish("done").unwrap().tables[0].total, u64::try_from(total).unwrap());
+    }
 }
 
 fn any_text_can_be_a_name(kind: Kind) {

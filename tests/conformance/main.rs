@@ -36,17 +36,16 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-#[test]
-fn every_case_gives_what_dlt_gives() {
-    let cases = cases();
+/// Checks each case, on several threads of which each has what it works with; fails with all that are not as they should be.
+fn check_each<T>(cases: &[Case], tools: fn() -> T, check: fn(&Case, &mut T) -> Result<(), String>) {
     let waiting = Mutex::new(cases.iter());
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..WORKERS.min(cases.len()) {
             scope.spawn(|| {
-                let mut dlt = Dlt::start();
+                let mut tools = tools();
                 while let Some(case) = { waiting.lock().unwrap().next() } {
-                    if let Err(why) = compare::both_ways(case, &mut dlt) {
+                    if let Err(why) = check(case, &mut tools) {
                         failures.lock().unwrap().push(format!("\n=== {}\n{why}", case.name));
                     }
                 }
@@ -58,6 +57,11 @@ fn every_case_gives_what_dlt_gives() {
     assert!(failures.is_empty(), "{} of {} cases failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 
+#[test]
+fn every_case_gives_what_dlt_gives() {
+    check_each(&cases(), Dlt::start, compare::both_ways);
+}
+
 /// DuckDB is compared with dlt, and the others with DuckDB: each database has the same tables after every run. What is read does not
 /// depend on the database, so these are the cases of types and dispositions.
 #[test]
@@ -65,23 +69,11 @@ fn every_database_has_the_same_tables() {
     let mut cases = cases();
     let kinds = ["load_", "shape_types_", "shape_coercion_", "shape_unicode_", "shape_nesting_"];
     cases.retain(|case| kinds.iter().any(|kind| case.name.starts_with(kind)));
-    let waiting = Mutex::new(cases.iter());
-    let failures = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..WORKERS.min(cases.len()) {
-            scope.spawn(|| {
-                let postgres = Target::parse(&server::new_database()).unwrap();
-                while let Some(case) = { waiting.lock().unwrap().next() } {
-                    if let Err(why) = compare::databases(case, &postgres) {
-                        failures.lock().unwrap().push(format!("\n=== {}\n{why}", case.name));
-                    }
-                }
-            });
-        }
-    });
-    let mut failures = failures.into_inner().unwrap();
-    failures.sort();
-    assert!(failures.is_empty(), "{} of {} cases failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
+    check_each(
+        &cases,
+        || Target::parse(&server::new_database()).unwrap(),
+        |case, postgres| compare::databases(case, postgres),
+    );
 }
 
 /// The differences of the cases are those that the list for people names.

@@ -32,9 +32,7 @@ impl Database {
         let staging = Staging::new(&mut session, options, &package)?;
         Ok((Self { session, package }, staging, resumed))
     }
-}
 
-impl Database {
     /// Lets the database hold what writing these tables needs, where nobody said how much that may be. `stored` are the columns of
     /// the final tables.
     fn make_room(

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::{
     crash::{BATCHES, Child, ROWS},
-    rows::{batch, bigint, column, every_type, lines, merge, merge_users, options, plan, table, text, users},
+    rows::{batch, bigint, column, lines, merge, merge_users, options, plan, table, text, things_of_every_type, users},
 };
 
 /// An empty directory, and a DuckDB to read its files with.
@@ -531,18 +531,10 @@ fn a_full_disk_loses_nothing() {
 #[test]
 fn every_type_arrives_and_comes_back() {
     let directory = Directory::new();
-    let things = || {
-        let (mut values, columns) = every_type();
-        values.insert(0, ("_dlt_id", text(&[Some("a"), Some("b")])));
-        let mut rows = table("things", None, values);
-        rows.new_columns = columns;
-        rows.new_columns.push(column("_dlt_id", DataType::Text, false));
-        rows
-    };
     let options = || options(vec![plan("things", WriteDisposition::Append, &[])]);
-    directory.run(options(), vec![batch("s1", vec![things()])]);
+    directory.run(options(), vec![batch("s1", vec![things_of_every_type()])]);
     // The second run declares nothing: the types are those of the first.
-    let mut again = things();
+    let mut again = things_of_every_type();
     again.new_columns.clear();
     directory.run(options(), vec![batch("s2", vec![again])]);
     assert_eq!(

@@ -332,3 +332,13 @@ pub fn every_type() -> (Vec<(&'static str, ArrayRef)>, Vec<Column>) {
     ];
     (values, columns)
 }
+
+/// Two rows of a table `things` with a column of each type, and their ids.
+pub fn things_of_every_type() -> TableRows {
+    let (mut values, columns) = every_type();
+    values.insert(0, ("_dlt_id", text(&[Some("a"), Some("b")])));
+    let mut rows = table("things", None, values);
+    rows.new_columns = columns;
+    rows.new_columns.push(column("_dlt_id", DataType::Text, false));
+    rows
+}

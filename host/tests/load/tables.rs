@@ -10,21 +10,14 @@ use spile_host::{
 };
 
 use crate::rows::{
-    Database, Kind, batch, bigint, column, every_type, merge, merge_users, options, plan, table, text, texts, users,
+    Database, Kind, batch, bigint, column, every_type, merge, merge_users, options, plan, table, text, texts,
+    things_of_every_type, users,
 };
 
 fn every_type_arrives_and_comes_back(kind: Kind) {
     let database = Database::new(kind);
-    let things = || {
-        let (mut values, columns) = every_type();
-        values.insert(0, ("_dlt_id", text(&[Some("a"), Some("b")])));
-        let mut rows = table("things", None, values);
-        rows.new_columns = columns;
-        rows.new_columns.push(column("_dlt_id", DataType::Text, false));
-        rows
-    };
     let options = || options(vec![plan("things", WriteDisposition::Append, &[])]);
-    database.run(options(), vec![batch("s1", vec![things()])]);
+    database.run(options(), vec![batch("s1", vec![things_of_every_type()])]);
     let expected = || {
         let (_, columns) = every_type();
         let typed = columns.into_iter().map(|column| (column.name, Some(column.data_type), column.nullable));
@@ -32,7 +25,7 @@ fn every_type_arrives_and_comes_back(kind: Kind) {
     };
     assert_eq!(database.types("things"), expected());
     // The second run declares nothing: the types are those of the final table.
-    let mut again = things();
+    let mut again = things_of_every_type();
     again.new_columns.clear();
     database.run(options(), vec![batch("s2", vec![again])]);
     assert_eq!(database.types("things"), expected());

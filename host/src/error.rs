@@ -52,6 +52,8 @@ pub struct Error {
     pub advice: Option<String>,
     /// JSON pointer into the source's configuration, where the failure has a place in it.
     pub pointer: Option<String>,
+    /// The limit that was reached, by its name in [`crate::limits::LIMITS`], where that is the failure.
+    pub limit: Option<&'static str>,
     /// Where in a file of the person's.
     pub places: Vec<FilePlace>,
     /// Further failures of the same kind: all defects of a file are told at once.
@@ -88,7 +90,16 @@ impl Error {
     /// A failure of this class.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { class, message, facts: Vec::new(), advice: None, pointer: None, places: Vec::new(), more: Vec::new() }
+        Self {
+            class,
+            message,
+            facts: Vec::new(),
+            advice: None,
+            pointer: None,
+            limit: None,
+            places: Vec::new(),
+            more: Vec::new(),
+        }
     }
 
     /// Adds a fact, such as `("resource", "datasets")`.

@@ -7,10 +7,13 @@ pub mod destination;
 pub mod error;
 pub mod gate;
 pub mod import;
+pub mod limits;
 pub mod load;
 pub mod pipeline;
+pub mod policy;
 pub mod run;
 pub mod sandbox;
+pub mod tenant;
 
 pub use error::{Class, Error, Result};
 

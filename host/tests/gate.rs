@@ -7,7 +7,8 @@ use http_body_util::{BodyExt, Full};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use spile_host::Class;
-use spile_host::gate::{Client, Credentials, Gate, HttpLimits, Origin, Policy, Secrets, Withheld};
+use spile_host::gate::{Client, ClientOptions, Credentials, Gate, Origin, Policy, Secrets, Withheld};
+use spile_host::limits::Limits;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -96,16 +97,20 @@ fn ok_with(headers: &str, body: &[u8]) -> Vec<u8> {
 
 /// A gate that allows these origins, at private addresses too.
 fn gate(origins: &[Origin]) -> Gate {
-    gate_with(origins, HttpLimits::default(), Credentials::default())
+    gate_with(origins, Limits::default(), Credentials::default())
 }
 
-fn gate_with(origins: &[Origin], limits: HttpLimits, credentials: Credentials) -> Gate {
-    let policy = Policy { origins: origins.iter().cloned().collect(), private: origins.iter().cloned().collect() };
+fn gate_with(origins: &[Origin], limits: Limits, credentials: Credentials) -> Gate {
+    let policy = Policy {
+        origins: origins.iter().cloned().collect(),
+        private: origins.iter().cloned().collect(),
+        ..Policy::default()
+    };
     Gate::new(policy, credentials, Client::new(&limits).unwrap(), limits)
 }
 
-fn limited(server: &Server, change: impl FnOnce(&mut HttpLimits)) -> Gate {
-    let mut limits = HttpLimits::default();
+fn limited(server: &Server, change: impl FnOnce(&mut Limits)) -> Gate {
+    let mut limits = Limits::default();
     change(&mut limits);
     gate_with(&[server.origin()], limits, Credentials::default())
 }
@@ -174,8 +179,8 @@ async fn private_addresses_are_refused_unless_the_operator_names_the_origin() {
     for host in ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]", "[::1]", "0.0.0.0"] {
         let origin: Origin = format!("http://{host}:{port}").parse().unwrap();
         let other: Origin = format!("http://localhost:{}", port.wrapping_add(1).max(1)).parse().unwrap();
-        let policy = Policy { origins: [origin.clone()].into(), private: [other].into() };
-        let limits = HttpLimits::default();
+        let policy = Policy { origins: [origin.clone()].into(), private: [other].into(), ..Policy::default() };
+        let limits = Limits::default();
         let gate = Gate::new(policy, Credentials::default(), Client::new(&limits).unwrap(), limits);
         let code = read(&gate, &format!("http://{host}:{port}/")).await.unwrap_err();
         assert!(matches!(code, Code::DestinationIpProhibited), "{host}: {code:?}");
@@ -191,10 +196,10 @@ async fn private_addresses_are_refused_unless_the_operator_names_the_origin() {
 #[tokio::test]
 async fn one_client_keeps_the_connections_of_differing_policies_apart() {
     let server = Server::start(|_| ok(b"")).await;
-    let limits = HttpLimits::default();
+    let limits = Limits::default();
     let client = Client::new(&limits).unwrap();
-    let open = Policy { origins: [server.origin()].into(), private: [server.origin()].into() };
-    let strict = Policy { origins: [server.origin()].into(), private: [].into() };
+    let open = Policy { origins: [server.origin()].into(), private: [server.origin()].into(), ..Policy::default() };
+    let strict = Policy { origins: [server.origin()].into(), private: [].into(), ..Policy::default() };
     let open = Gate::new(open, Credentials::default(), client.clone(), limits.clone());
     let strict = Gate::new(strict, Credentials::default(), client, limits);
     read(&open, &server.url("/")).await.unwrap();
@@ -286,7 +291,7 @@ fn signed(url: &str, pointer: &str) -> Request<WasiBody> {
 async fn the_host_signs_requests_to_the_bound_origin() {
     let server = Server::start(|_| ok(b"")).await;
     let bearer = credentials(json!({"token": {"secret": "api_key"}}), &[server.origin()]);
-    let gate = gate_with(&[server.origin()], HttpLimits::default(), bearer);
+    let gate = gate_with(&[server.origin()], Limits::default(), bearer);
     send(&gate, signed(&server.url("/"), "/client/auth")).await.unwrap();
     // Without a credential the connector's own header stands.
     let own = Request::get(server.url("/")).header("authorization", "own").body(body("")).unwrap();
@@ -298,7 +303,7 @@ async fn the_host_signs_requests_to_the_bound_origin() {
     assert!(requests[1].contains("\r\nauthorization: own\r\n"), "{}", requests[1]);
 
     let key = json!({"type": "api_key", "api_key": {"secret": "api_key"}, "name": "key", "location": "query"});
-    let gate = gate_with(&[server.origin()], HttpLimits::default(), credentials(key, &[server.origin()]));
+    let gate = gate_with(&[server.origin()], Limits::default(), credentials(key, &[server.origin()]));
     send(&gate, signed(&server.url("/?key=mine&a=b"), "/client/auth")).await.unwrap();
     assert!(server.requests()[2].starts_with("GET /?a=b&key=t0ken HTTP/1.1\r\n"));
 }
@@ -308,7 +313,7 @@ async fn a_credential_does_not_leave_its_origin() {
     let (bound, other) = (Server::start(|_| ok(b"")).await, Server::start(|_| ok(b"")).await);
     for pointer in ["/client/auth", "/resources/0/endpoint/auth", ""] {
         let bearer = credentials(json!({"token": {"secret": "api_key"}}), &[bound.origin()]);
-        let gate = gate_with(&[bound.origin(), other.origin()], HttpLimits::default(), bearer);
+        let gate = gate_with(&[bound.origin(), other.origin()], Limits::default(), bearer);
         let code = send(&gate, signed(&other.url("/"), pointer)).await.unwrap_err();
         assert!(matches!(code, Code::HttpRequestDenied), "{code:?}");
         assert_eq!(gate.denial().unwrap().class, Class::Policy);
@@ -335,7 +340,7 @@ async fn secrets_outside_auth_are_filled_in_for_their_origin_alone() {
     let mut credentials = withheld.resolve(&secrets).unwrap();
     credentials.bind("key", [server.origin()]).unwrap();
     assert!(credentials.bind("other", []).is_err());
-    let gate = gate_with(&[server.origin(), elsewhere.origin()], HttpLimits::default(), credentials);
+    let gate = gate_with(&[server.origin(), elsewhere.origin()], Limits::default(), credentials);
 
     let request = |server: &Server| {
         Request::post(server.url(&format!("/p/{query}/q?k={query}&l=1")))
@@ -377,7 +382,7 @@ async fn a_token_is_asked_for_again_where_nothing_is_said_and_once_for_all_reque
     let server = Server::start(|_| ok(b"page")).await;
     let auth = json!({"type": "oauth2_client_credentials", "access_token_url": format!("{origin}/"), "client_id": "me",
         "client_secret": {"secret": "api_key"}});
-    let limits = HttpLimits { first_byte_timeout: Duration::from_millis(200), ..HttpLimits::default() };
+    let limits = Limits { first_byte_timeout: Duration::from_millis(200), ..Limits::default() };
     let gate = gate_with(&[server.origin(), origin], limits, credentials(auth, &[server.origin()]));
     let urls: Vec<String> = (0..8).map(|number| server.url(&format!("/{number}"))).collect();
     let sent = urls.iter().map(|url| send(&gate, signed(url, "/client/auth")));
@@ -570,7 +575,7 @@ async fn silent() -> (TcpListener, Origin) {
 #[tokio::test]
 async fn a_server_that_says_nothing_is_given_up() {
     let (_listener, origin) = silent().await;
-    let limits = HttpLimits { first_byte_timeout: Duration::from_millis(20), ..HttpLimits::default() };
+    let limits = Limits { first_byte_timeout: Duration::from_millis(20), ..Limits::default() };
     let gate = gate_with(std::slice::from_ref(&origin), limits, Credentials::default());
     let code = read(&gate, &format!("{origin}/")).await.unwrap_err();
     assert!(matches!(code, Code::HttpResponseTimeout), "{code:?}");
@@ -581,8 +586,8 @@ async fn a_server_that_says_nothing_is_given_up() {
 #[tokio::test]
 async fn a_body_that_stalls_is_given_up() {
     for (change, expected) in [
-        ((|limits: &mut HttpLimits| limits.between_bytes_timeout = Duration::from_millis(20)) as fn(&mut _), true),
-        (|limits: &mut HttpLimits| limits.total_timeout = Duration::from_millis(200), false),
+        ((|limits: &mut Limits| limits.between_bytes_timeout = Duration::from_millis(20)) as fn(&mut _), true),
+        (|limits: &mut Limits| limits.total_timeout = Duration::from_millis(200), false),
     ] {
         let (listener, origin) = silent().await;
         let stalled = tokio::spawn(async move {
@@ -592,7 +597,7 @@ async fn a_body_that_stalls_is_given_up() {
             // The gate closes the connection.
             assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
         });
-        let mut limits = HttpLimits::default();
+        let mut limits = Limits::default();
         change(&mut limits);
         let gate = gate_with(std::slice::from_ref(&origin), limits, Credentials::default());
         let code = read(&gate, &format!("{origin}/")).await.unwrap_err();
@@ -651,7 +656,7 @@ async fn the_connector_may_have_a_token_renewed_but_not_without_end() {
     .await;
     let auth = json!({"type": "oauth2_client_credentials", "access_token_url": server.url("/token"), "client_id": "me",
         "client_secret": {"secret": "api_key"}});
-    let gate = gate_with(&[server.origin()], HttpLimits::default(), credentials(auth, &[server.origin()]));
+    let gate = gate_with(&[server.origin()], Limits::default(), credentials(auth, &[server.origin()]));
     let mut told = Vec::new();
     for credential in ["/client/auth", "/client/auth 1", "/client/auth 1", "/client/auth 2", "/client/auth 2"] {
         let response = send(&gate, signed(&server.url("/"), credential)).await.unwrap();
@@ -744,10 +749,10 @@ async fn tls_is_checked_and_speaks_http_2() {
     let (address, certificate) = tls_server().await;
     let url = format!("https://localhost:{}/path", address.port());
     let origin: Origin = format!("https://localhost:{}", address.port()).parse().unwrap();
-    let policy = Policy { origins: [origin.clone()].into(), private: [origin].into() };
-    let limits = HttpLimits::default();
+    let policy = Policy { origins: [origin.clone()].into(), private: [origin].into(), ..Policy::default() };
+    let limits = Limits::default();
 
-    let client = Client::with_roots(&limits, [certificate]).unwrap();
+    let client = Client::with(&limits, ClientOptions { roots: vec![certificate], ..ClientOptions::default() }).unwrap();
     let gate = Gate::new(policy.clone(), Credentials::default(), client, limits.clone());
     assert_eq!(read(&gate, &url).await.unwrap(), format!("HTTP/2.0 {url}"));
 

@@ -5,8 +5,9 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::writer::StreamWriter;
 use serde_json::json;
 use spile_host::gate::{Client, Credentials, Gate, Origin, Policy, Secrets, Withheld};
+use spile_host::limits::Limits;
 use spile_host::sandbox::{
-    CodeCache, CodeSource, Connector, Extent, Host, HostOptions, Instance, Limits, OpenRequest, SourceConfig, Step,
+    CodeCache, CodeSource, Connector, Extent, Host, HostOptions, Instance, OpenRequest, SourceConfig, Step,
 };
 use spile_host::{Class, Error};
 use std::path::Path;
@@ -91,7 +92,7 @@ async fn a_connector_is_asked_and_answers() {
         let Step::Done(summary) = instance.next(1, 1).await.unwrap() else { panic!("not done") };
         assert_eq!(summary.state, "the state");
     }
-    assert!((1 << 16..10 << 20).contains(&instance.peak_memory()), "{}", instance.peak_memory());
+    assert!((1 << 16..10 << 20).contains(&instance.usage().peak_memory), "{}", instance.usage().peak_memory);
 }
 
 #[tokio::test]
@@ -109,7 +110,12 @@ async fn what_a_connector_uses_up_is_bounded() {
     let size = Limits { batch_size: 1000, state_size: 1000, ..limits() };
     breaches("size 1001", size.clone(), "the limit on the size of a batch was reached").await;
     breaches("state 1001", size.clone(), "the limit on the size of a state was reached").await;
-    breaches("size 2000000", size.clone(), "the limit on what a call may hand over was reached").await;
+    breaches(
+        "size 2000000",
+        size.clone(),
+        "the connector handed over more in one call than a batch and a state may have",
+    )
+    .await;
     assert!(obey("state 1000", size).await.is_ok());
 }
 
@@ -157,7 +163,7 @@ async fn an_instance_that_crashed_is_not_used_again() {
 async fn a_report_becomes_an_error_of_the_host_without_secrets() {
     let credentials = credentials(&[]);
     let limits = Limits::default();
-    let gate = Gate::new(Policy::default(), credentials, Client::new(&limits.http).unwrap(), limits.http.clone());
+    let gate = Gate::new(Policy::default(), credentials, Client::new(&limits).unwrap(), limits.clone());
     let error = told("fail t0ken-t0ken", gate.clone(), limits.clone()).await.next(1, 1).await.unwrap_err();
     assert_eq!((error.class, error.message.as_str()), (Class::Auth, "the API said ***"));
     assert_eq!((error.pointer.as_deref(), error.advice.as_deref()), (Some("/resources/0"), Some("do ***")));
@@ -258,13 +264,8 @@ fn get(origin: &Origin) -> String {
 
 /// A gate that lets requests through to this origin; the operator allowed its address.
 fn gate(origin: &Origin, limits: &Limits) -> Gate {
-    let policy = Policy { origins: [origin.clone()].into(), private: [origin.clone()].into() };
-    Gate::new(
-        policy,
-        credentials(std::slice::from_ref(origin)),
-        Client::new(&limits.http).unwrap(),
-        limits.http.clone(),
-    )
+    let policy = Policy { origins: [origin.clone()].into(), private: [origin.clone()].into(), ..Policy::default() };
+    Gate::new(policy, credentials(std::slice::from_ref(origin)), Client::new(limits).unwrap(), limits.clone())
 }
 
 #[tokio::test]
@@ -299,9 +300,9 @@ async fn the_host_signed_the_request() {
 async fn a_denial_is_what_the_person_sees() {
     let limits = Limits::default();
     let origin = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-    let policy = Policy { origins: [origin.clone()].into(), private: [].into() };
-    let client = Client::new(&limits.http).unwrap();
-    let gate = Gate::new(policy, credentials(std::slice::from_ref(&origin)), client, limits.http.clone());
+    let policy = Policy { origins: [origin.clone()].into(), private: [].into(), ..Policy::default() };
+    let client = Client::new(&limits).unwrap();
+    let gate = Gate::new(policy, credentials(std::slice::from_ref(&origin)), client, limits.clone());
     let error = told(&get(&origin), gate, limits).await.next(1, 1).await.unwrap_err();
     assert_eq!((error.class, error.message.as_str()), (Class::Policy, "the connector may not reach this address"));
     assert_eq!(error.advice.unwrap(), format!("allow it with --allow-private {origin}"));
@@ -317,8 +318,7 @@ async fn a_truncated_body_is_no_end_for_the_connector() {
 
 #[tokio::test]
 async fn a_response_that_is_too_large_names_the_limit() {
-    let mut limits = Limits::default();
-    limits.http.response_size = 4;
+    let limits = Limits { response_size: 4, ..Limits::default() };
     let origin = server("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
     let error = told(&get(&origin), gate(&origin, &limits), limits).await.next(1, 1).await.unwrap_err();
     assert_eq!(

@@ -22,7 +22,8 @@ use serde_json::{Value, json};
 use spile_host::{
     COMPONENT,
     gate::{Client, Credentials, Gate, Origin, Policy, Secrets, Withheld},
-    sandbox::{Extent, Host, HostOptions, Limits, OpenRequest, SourceConfig, Step},
+    limits::Limits,
+    sandbox::{Extent, Host, HostOptions, OpenRequest, SourceConfig, Step},
 };
 use tempfile::TempDir;
 
@@ -448,8 +449,12 @@ fn a_token_url_is_under_the_same_policy_and_shown() {
 /// Reads all resources in the sandbox; gives the number of rows and the memory at the end.
 async fn read_in_sandbox(source: Value, origins: &[Origin], credentials: Credentials) -> (usize, Vec<u8>) {
     let limits = Limits::default();
-    let policy = Policy { origins: origins.iter().cloned().collect(), private: origins.iter().cloned().collect() };
-    let gate = Gate::new(policy, credentials, Client::new(&limits.http).unwrap(), limits.http.clone());
+    let policy = Policy {
+        origins: origins.iter().cloned().collect(),
+        private: origins.iter().cloned().collect(),
+        ..Policy::default()
+    };
+    let gate = Gate::new(policy, credentials, Client::new(&limits).unwrap(), limits.clone());
     let host = Host::new(HostOptions { memory_images: true, ..HostOptions::default() }).unwrap();
     let mut connector = host.load(COMPONENT).unwrap().start(gate, limits).await.unwrap();
     let source = SourceConfig { config: source.to_string(), params: "{}".to_owned(), bindings: "{}".to_owned() };

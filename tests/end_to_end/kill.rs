@@ -18,8 +18,9 @@ use spile_host::{
     gate::Secrets,
     load::Ledger,
     pipeline::Pipeline,
-    run::{self, Event, Prepared},
-    sandbox::{CodeCache, Host, HostOptions, Limits},
+    run::{self, Event, Run},
+    sandbox::{CodeCache, Host, HostOptions},
+    tenant::Tenant,
 };
 
 use crate::{
@@ -170,19 +171,10 @@ async fn a_run_in_a_process_of_its_own() {
     let killed_after: u64 = env::var("SPILE_TEST_KILL").unwrap().parse().unwrap();
     let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..HostOptions::default() }).unwrap();
     let connector = host.load(COMPONENT).unwrap();
-    let prepared = Prepared::new(&pipeline, &connector, Limits::default()).await.unwrap();
+    let run = Run::new(&Tenant::new("", None), &connector, pipeline).await.unwrap();
     let mut secrets = Secrets::default();
     secrets.set("api_key", env::var("SPILE_TEST_TOKEN").unwrap());
-    let options = run::Options {
-        resources: Vec::new(),
-        window: WINDOW,
-        memory_limit: None,
-        since: None,
-        until: None,
-        full_refresh: false,
-        strict: false,
-        commit_rows: Some(COMMIT_ROWS),
-    };
+    let options = run::Options { window: WINDOW, commit_rows: Some(COMMIT_ROWS), ..run::Options::default() };
     let (mut commits, mut pages, mut staged) = (0, 0, 0);
     let mut tell = |event: Event<'_>| match event {
         Event::Counts(counts) => (staged, pages) = (pages, counts.iter().map(|counts| counts.pages).sum::<u64>()),
@@ -194,9 +186,9 @@ async fn a_run_in_a_process_of_its_own() {
                 unsafe { libc::kill(process::id().try_into().unwrap(), libc::SIGKILL) };
             }
         }
-        Event::Resumed(_) | Event::Wait { .. } => {}
+        Event::Resumed(_) | Event::Wait { .. } | Event::Bill(_) => {}
     };
-    prepared.run(&secrets, &options, &mut tell, std::future::pending()).await.unwrap();
+    run.load(&secrets, &options, &mut tell, std::future::pending()).await.unwrap();
 }
 
 /// After every commit, or every so many.

@@ -25,6 +25,7 @@ mod kill;
 mod memory;
 mod pace;
 mod parquet;
+mod policy;
 mod program;
 mod records;
 mod server;

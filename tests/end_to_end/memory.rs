@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use spile_host::{
     COMPONENT,
     gate::{Client, Gate, Origin, Policy, Secrets, Withheld},
+    limits::Limits,
     pipeline::Pipeline,
-    run::{self, Prepared},
-    sandbox::{CodeCache, Extent, Host, HostOptions, Limits, OpenRequest, SourceConfig, Step},
+    run::{self, Run},
+    sandbox::{CodeCache, Extent, Host, HostOptions, OpenRequest, SourceConfig, Step},
+    tenant::Tenant,
 };
 
 use crate::setting::{AS_GIVEN, Setting};
@@ -37,9 +39,9 @@ async fn memory_after_a_run(mut source: Value, setting: &Setting) -> Vec<u8> {
         credentials.bind(place, [origin.clone()]).unwrap();
     }
     let limits = Limits::default();
-    let policy = Policy { origins: [origin.clone()].into(), private: [origin].into() };
-    let client = Client::new(&limits.http).unwrap();
-    let gate = Gate::new(policy, credentials, client, limits.http.clone());
+    let policy = Policy { origins: [origin.clone()].into(), private: [origin].into(), ..Policy::default() };
+    let client = Client::new(&limits).unwrap();
+    let gate = Gate::new(policy, credentials, client, limits.clone());
 
     let host = Host::new(HostOptions { memory_images: true, ..HostOptions::default() }).unwrap();
     let mut connector = host.load(COMPONENT).unwrap().start(gate, limits).await.unwrap();
@@ -133,25 +135,25 @@ async fn a_run_in_a_process_of_its_own() {
     let pipeline = Pipeline::read(env::var_os(FILE).expect("only started by another test").as_ref()).unwrap();
     let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..HostOptions::default() }).unwrap();
     let connector = host.load(COMPONENT).unwrap();
-    let prepared = Prepared::new(&pipeline, &connector, Limits::default()).await.unwrap();
+    let run = Run::new(&Tenant::new("", None), &connector, pipeline).await.unwrap();
     let mut secrets = Secrets::default();
     secrets.set("api_key", TOKEN.to_owned());
     let options = run::Options {
         resources: vec!["app_inputs".to_owned()],
-        window: 8,
         memory_limit: Some(format!("{DUCKDB_MIB}MiB")),
-        since: None,
-        until: None,
-        full_refresh: false,
-        strict: false,
-        commit_rows: None,
+        ..run::Options::default()
     };
-    let report = prepared.run(&secrets, &options, &mut |_| {}, std::future::pending()).await.unwrap();
+    let report = run.load(&secrets, &options, &mut |_| {}, std::future::pending()).await.unwrap();
     let rows = report.counts.iter().find(|counts| counts.resource == "app_inputs").unwrap().rows;
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let resident: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
-    println!("found: {rows} {} {} {}", report.peak_memory >> 20, MOST.load(Ordering::Relaxed) >> 20, resident >> 10);
+    println!(
+        "found: {rows} {} {} {}",
+        report.bill.peak_memory >> 20,
+        MOST.load(Ordering::Relaxed) >> 20,
+        resident >> 10
+    );
 }
 
 /// The most memory that a run has, in MiB.

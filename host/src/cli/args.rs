@@ -1,5 +1,6 @@
 //! What the program is told.
 
+use crate::gate::OriginPattern;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -19,6 +20,8 @@ pub enum Command {
     Check(Check),
     /// Say what a file asks for: resources, origins, secrets; makes no request
     Describe(Describe),
+    /// Show what a run may do: origins, secrets and where they go, first requests, limits; makes no request
+    Plan(Plan),
     /// Show the first rows of a resource; writes nothing
     Preview(Preview),
     /// Turn a Python file that uses dlt's `rest_api_source` into a pipeline file; runs no Python
@@ -28,6 +31,12 @@ pub enum Command {
     State(State),
     /// List the runs of a pipeline that were published, the last one first
     Runs(Runs),
+    /// List the limits of a run, their defaults, and what they are limits on
+    Limits {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the schema of pipeline files, or of the tables that a pipeline has written
     #[command(subcommand)]
     Schema(Schema),
@@ -138,7 +147,16 @@ pub struct SourceArgs {
     pub base_url: Option<String>,
     /// An origin that may have an address on this machine or in its network
     #[arg(long = "allow-private", value_name = "ORIGIN")]
-    pub allow_private: Vec<String>,
+    pub allow_private: Vec<OriginPattern>,
+    /// A limit of the run: `spile limits` lists them; may be repeated
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = pair)]
+    pub limits: Vec<(String, String)>,
+    /// A policy that neither the file nor a flag can widen
+    #[arg(long, value_name = "FILE", env = "SPILE_POLICY")]
+    pub policy: Option<PathBuf>,
+    /// The proxy that requests go through; those that the environment names are not used
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<String>,
     /// Another component than the one that travels inside the program
     #[arg(long, value_name = "PATH")]
     pub component: Option<PathBuf>,
@@ -178,9 +196,27 @@ pub struct Run {
     /// Save what was read whenever so many rows have come together; 50,000 if absent, and every 5 seconds or 64 MiB in any case
     #[arg(long, value_name = "N", value_parser = rows)]
     pub commit_rows: Option<usize>,
+    /// Approve of origins that the source asks for beyond those that were approved before
+    #[arg(long)]
+    pub approve: bool,
     /// How to print what was done
     #[arg(long, value_enum, default_value_t = Form::Table)]
     pub summary: Form,
+    /// Print what the run took, its instructions included, which are counted only then
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub bill: Option<Form>,
+}
+
+#[derive(Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Approve of what the source asks for, as a first run does
+    #[arg(long)]
+    pub approve: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

@@ -2,14 +2,18 @@
 
 mod args;
 pub mod diagnostic;
+mod plan;
 mod progress;
 mod records;
 mod report;
 
 use crate::gate::Secrets;
+use crate::limits::{Limit, Limits};
 use crate::pipeline::{self, Pipeline};
-use crate::run::{Options, Prepared};
-use crate::sandbox::{CodeCache, Connector, Host, HostOptions, Limits};
+use crate::policy::{Approvals, Approved, PolicyFile};
+use crate::run::{Event, Options, Run};
+use crate::sandbox::{CodeCache, Connector, Host, HostOptions};
+use crate::tenant::Tenant;
 use crate::{COMPONENT, Class, Error, Result, import};
 use args::{Cli, Command, Form, SourceArgs};
 use clap::Parser;
@@ -43,28 +47,38 @@ async fn command(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => run(args).await,
         Command::Check(args) => {
-            let (pipeline, secrets) = read(&args.source)?;
-            let connector = connector(&args.source)?;
-            let prepared = prepare(&pipeline, &connector).await?;
-            prepared.check(&secrets).await?;
-            let resources = prepared.description.resources.len();
-            let origins = prepared.description.origins.join(", ");
-            print(&format!("{}: {resources} resources are in order; {origins} answers\n", pipeline.document.name))
+            let (run, secrets) = prepare(&args.source, |_| {}, false).await?;
+            approved(&args.source, &run, false)?;
+            run.check(&secrets).await?;
+            let resources = run.description.resources.len();
+            let origins = run.description.origins.join(", ");
+            print(&format!("{}: {resources} resources are in order; {origins} answers\n", run.pipeline().document.name))
         }
         Command::Describe(args) => {
-            let (pipeline, _) = read(&args.source)?;
-            let connector = connector(&args.source)?;
-            let prepared = prepare(&pipeline, &connector).await?;
+            let (run, _) = prepare(&args.source, |_| {}, false).await?;
             print(&match args.json {
-                true => report::description_json(&prepared),
-                false => report::description(&prepared),
+                true => report::description_json(&run),
+                false => report::description(&run),
+            })
+        }
+        Command::Plan(args) => {
+            let (run, _) = prepare(&args.source, |_| {}, false).await?;
+            let approvals = Approvals::of_user();
+            let file = &args.source.file;
+            if args.approve {
+                let nowhere = || Error::new(Class::Config, "there is no place to keep what is approved");
+                approvals.as_ref().ok_or_else(nowhere)?.approve(file, &run.grant)?;
+            }
+            let approved = approvals.map_or(Ok(Approved::First), |approvals| approvals.look(file, &run.grant))?;
+            print(&match args.json {
+                true => plan::json(&run, &approved),
+                false => plan::text(&run, &approved),
             })
         }
         Command::Preview(args) => {
-            let (pipeline, secrets) = read(&args.source)?;
-            let connector = connector(&args.source)?;
-            let prepared = prepare(&pipeline, &connector).await?;
-            let rows = prepared.preview(&secrets, &args.resource, args.rows).await?;
+            let (run, secrets) = prepare(&args.source, |_| {}, false).await?;
+            approved(&args.source, &run, false)?;
+            let rows = run.preview(&secrets, &args.resource, args.rows).await?;
             print(&report::rows(&rows)?)
         }
         Command::Import(args) => {
@@ -78,6 +92,7 @@ async fn command(command: Command) -> Result<()> {
         }
         Command::State(state) => records::state(state),
         Command::Runs(runs) => records::runs(&runs),
+        Command::Limits { json } => print(&plan::limits(&Limits::default(), json)),
         Command::Schema(args::Schema::Config) => print(&format!("{:#}\n", pipeline::schema())),
         Command::Schema(args::Schema::Tables { at, format }) => records::tables(&at, format),
     }
@@ -85,11 +100,16 @@ async fn command(command: Command) -> Result<()> {
 
 async fn run(args: args::Run) -> Result<()> {
     let started = Instant::now();
-    let (mut pipeline, secrets) = read(&args.source)?;
-    pipeline.destination = args.to.unwrap_or(pipeline.destination);
-    pipeline.dataset = args.dataset.unwrap_or(pipeline.dataset);
-    let connector = connector(&args.source)?;
-    let prepared = prepare(&pipeline, &connector).await?;
+    let at_destination = |pipeline: &mut Pipeline| {
+        if let Some(to) = &args.to {
+            pipeline.destination.clone_from(to);
+        }
+        if let Some(dataset) = &args.dataset {
+            pipeline.dataset.clone_from(dataset);
+        }
+    };
+    let (run, secrets) = prepare(&args.source, at_destination, args.bill.is_some()).await?;
+    approved(&args.source, &run, args.approve)?;
     let options = Options {
         resources: args.resources,
         window: args.window,
@@ -97,28 +117,60 @@ async fn run(args: args::Run) -> Result<()> {
         since: args.since,
         until: args.until,
         full_refresh: args.full_refresh,
-        strict: args.strict || pipeline.strict,
+        strict: args.strict || run.pipeline().strict,
         commit_rows: args.commit_rows,
+        park_after: None,
     };
-    let mut progress = Progress::new();
-    let outcome = prepared.run(&secrets, &options, &mut |event| progress.tell(&event), interrupted()).await;
+    let (mut progress, mut bill) = (Progress::new(), None);
+    let mut tell = |event: Event<'_>| match event {
+        Event::Bill(took) => bill = Some(*took),
+        event => progress.tell(&event),
+    };
+    let outcome = run.load(&secrets, &options, &mut tell, interrupted()).await;
     progress.end();
-    let report = outcome?;
-    diagnostic::warn(&report.warnings, &pipeline);
-    print(&match args.summary {
+    // A run that failed has its price too.
+    let bill = args.bill.zip(bill).map_or_else(String::new, |(form, bill)| report::bill(&bill, form));
+    let report = match outcome {
+        Ok(report) => report,
+        Err(error) => {
+            print(&bill)?;
+            return Err(error);
+        }
+    };
+    diagnostic::warn(&report.warnings, run.pipeline());
+    let summary = match args.summary {
         Form::Json => report::run_json(&report),
-        Form::Table => report::run(&report, &pipeline, started.elapsed()),
-    })
+        Form::Table => report::run(&report, run.pipeline(), started.elapsed()),
+    };
+    print(&(summary + &bill))
 }
 
-/// Has the pipeline described, and prints the warnings. They are the first to be read where something is wrong as well.
-async fn prepare<'a>(pipeline: &'a Pipeline, connector: &'a Connector) -> Result<Prepared<'a>> {
-    let prepared = Prepared::new(pipeline, connector, Limits::default()).await;
-    match &prepared {
-        Ok(prepared) => diagnostic::warn(&prepared.description.warnings, pipeline),
-        Err(_) => diagnostic::warn(&pipeline.warnings(), pipeline),
+/// Reads the file, has it described, and prints the warnings. They are the first to be read where something is wrong as well.
+async fn prepare(
+    args: &SourceArgs,
+    change: impl FnOnce(&mut Pipeline),
+    count_instructions: bool,
+) -> Result<(Run, Secrets)> {
+    let (mut pipeline, secrets) = read(args)?;
+    change(&mut pipeline);
+    let tenant = Tenant::new("", args.policy.as_deref().map(PolicyFile::read).transpose()?);
+    let connector = connector(args, count_instructions)?;
+    let warnings: Vec<Error> = pipeline.warnings().into_iter().map(|warning| pipeline.locate(warning)).collect();
+    match Run::new(&tenant, &connector, pipeline).await {
+        Ok(run) => {
+            diagnostic::warn(&run.description.warnings, run.pipeline());
+            Ok((run, secrets))
+        }
+        Err(error) => {
+            diagnostic::warn_in_file(&warnings);
+            Err(error)
+        }
     }
-    prepared
+}
+
+/// Fails where the source asks for more than what was approved of its file.
+fn approved(args: &SourceArgs, run: &Run, approve: bool) -> Result<()> {
+    Approvals::of_user().map_or(Ok(()), |approvals| approvals.require(&args.file, &run.grant, approve))
 }
 
 /// Reads the file, and puts what the flags say over what it says.
@@ -126,11 +178,19 @@ fn read(args: &SourceArgs) -> Result<(Pipeline, Secrets)> {
     let mut pipeline = Pipeline::read(&args.file)?;
     pipeline.params.extend(args.params.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))));
     pipeline.bindings.extend(args.bindings.iter().cloned());
-    pipeline.allow_private.extend(args.allow_private.iter().cloned());
+    let operator = &mut pipeline.operator;
+    args.allow_private.iter().for_each(|origin| operator.allow_private(origin.clone()));
+    for (name, value) in &args.limits {
+        Limit::named(name).and_then(|limit| limit.set(&mut operator.limits, value))?;
+    }
+    if let Some(proxy) = &args.proxy {
+        operator.set_proxy(proxy)?;
+    }
     if let Some(url) = &args.base_url
         && let Some(client) = pipeline.source.get_mut("client").and_then(Value::as_object_mut)
     {
         client.insert("base_url".to_owned(), Value::String(url.clone()));
+        operator.name_url(url);
     }
     let mut secrets = Secrets::default();
     for (slot, place) in &pipeline.secrets {
@@ -146,8 +206,9 @@ fn read(args: &SourceArgs) -> Result<(Pipeline, Secrets)> {
     Ok((pipeline, secrets))
 }
 
-fn connector(args: &SourceArgs) -> Result<Connector> {
-    let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), memory_images: false })?;
+fn connector(args: &SourceArgs, count_instructions: bool) -> Result<Connector> {
+    let code_cache = CodeCache::of_user();
+    let host = Host::new(HostOptions { code_cache, count_instructions, ..HostOptions::default() })?;
     match &args.component {
         None => host.load(COMPONENT),
         Some(path) => {

@@ -54,7 +54,7 @@ impl Progress {
                 *self.waits.entry((*resource).to_owned()).or_default() += 1;
                 self.line(&format!("{resource} waits {:.1} s: {reason}", wait.as_secs_f64()));
             }
-            Event::Staged => {}
+            Event::Staged | Event::Bill(_) => {}
             Event::Publishing => {
                 self.plain_lines();
                 self.line("all is read; writing");

@@ -1,9 +1,10 @@
 //! What the program prints at its end: tables for a person, JSON for a program.
 
+use super::args::Form;
 use crate::changes::{ChangeKind, Changes, plural, shown};
 use crate::destination::Target;
 use crate::pipeline::Pipeline;
-use crate::run::{Prepared, Report};
+use crate::run::{Bill, Report, Run};
 use crate::sandbox::{Duplicates, MergeStrategy, WriteDisposition};
 use crate::{Class, Error, Result};
 use arrow_array::cast::AsArray;
@@ -59,7 +60,7 @@ pub fn run(report: &Report, pipeline: &Pipeline, elapsed: Duration) -> String {
         destination(&pipeline.destination),
         pipeline.dataset,
         report.published.load_id,
-        report.peak_memory.div_ceil(1 << 20),
+        report.bill.peak_memory.div_ceil(1 << 20),
     )
 }
 
@@ -103,13 +104,26 @@ pub fn run_json(report: &Report) -> String {
     let warnings = report.warnings.iter().map(ToString::to_string);
     let warnings: Vec<String> = warnings.chain(report.published.warnings.iter().cloned()).collect();
     let whole = json!({"load_id": report.published.load_id, "resumed": report.resumed, "resources": resources,
-        "tables": tables, "changes": report.published.changes.list(), "warnings": warnings, "peak_memory": report.peak_memory});
+        "tables": tables, "changes": report.published.changes.list(), "warnings": warnings, "peak_memory": report.bill.peak_memory});
     format!("{whole}\n")
 }
 
+/// What a run took.
+pub fn bill(bill: &Bill, form: Form) -> String {
+    let whole = json!(bill);
+    if form == Form::Json {
+        return format!("{}\n", json!({"bill": whole}));
+    }
+    let mut shown = table(&["bill", ""], 1);
+    for (name, value) in whole.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        shown.add_row(vec![name.replace('_', " "), value.to_string()]);
+    }
+    format!("\n{shown}\n")
+}
+
 /// What a file asks for.
-pub fn description(prepared: &Prepared<'_>) -> String {
-    let description = &prepared.description;
+pub fn description(run: &Run) -> String {
+    let description = &run.description;
     let mut resources =
         table(&["resource", "table", "parent", "rows are", "key", "cursor", "first request", "unbound"], 99);
     for resource in &description.resources {
@@ -128,16 +142,16 @@ pub fn description(prepared: &Prepared<'_>) -> String {
         ]);
     }
     let list = |texts: &[String]| if texts.is_empty() { "none".to_owned() } else { texts.join(", ") };
-    let tokens: Vec<String> = (prepared.token_origins().into_iter())
+    let tokens: Vec<String> = (run.token_origins().into_iter())
         .map(|(pointer, origin)| format!("{} for {pointer}", origin.as_deref().unwrap_or("what a secret names")))
         .collect();
     let tokens = if tokens.is_empty() { String::new() } else { format!("tokens from: {}\n", tokens.join(", ")) };
-    format!("{resources}\n\norigins: {}\n{tokens}secrets: {}\n", list(&description.origins), list(&prepared.secrets()))
+    format!("{resources}\n\norigins: {}\n{tokens}secrets: {}\n", list(&description.origins), list(&run.secrets()))
 }
 
 /// What a file asks for, as JSON.
-pub fn description_json(prepared: &Prepared<'_>) -> String {
-    let description = &prepared.description;
+pub fn description_json(run: &Run) -> String {
+    let description = &run.description;
     let resources: Vec<Value> = (description.resources.iter())
         .map(|resource| {
             json!({"name": resource.name, "table": resource.table, "parent": resource.parent,
@@ -146,11 +160,11 @@ pub fn description_json(prepared: &Prepared<'_>) -> String {
                 "unbound": resource.unbound, "cursor": resource.cursor})
         })
         .collect();
-    let tokens: Vec<Value> = (prepared.token_origins().into_iter())
+    let tokens: Vec<Value> = (run.token_origins().into_iter())
         .map(|(pointer, origin)| json!({"credential": pointer, "origin": origin}))
         .collect();
     let whole = json!({"resources": resources, "origins": description.origins, "tokens": tokens,
-        "secrets": prepared.secrets()});
+        "secrets": run.secrets()});
     format!("{whole:#}\n")
 }
 

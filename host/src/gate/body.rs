@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::sender::Run;
+use crate::limits::{RECEIVED, RESPONSE_SIZE};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use std::pin::Pin;
@@ -51,11 +52,11 @@ impl CappedBody {
         let received = self.run.count_received(piece);
         if self.size > limits.response_size {
             let code = Code::HttpResponseBodySize(Some(self.size));
-            return Err(Failure::limit(code, "the size of a response", format_args!("{} bytes", limits.response_size)));
+            return Err(Failure::limit(code, RESPONSE_SIZE, limits));
         }
         if received > limits.received {
             let code = Code::HttpResponseBodySize(Some(self.size));
-            return Err(Failure::limit(code, "the bytes received in a run", format_args!("{} bytes", limits.received)));
+            return Err(Failure::limit(code, RECEIVED, limits));
         }
         Ok(())
     }

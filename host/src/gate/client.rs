@@ -1,8 +1,10 @@
 //! The HTTP client: pooled connections to addresses that were checked.
 
 use super::address;
-use super::limits::HttpLimits;
+use super::origin::Origin;
+use crate::limits::Limits;
 use crate::{Class, Error, Result};
+use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
@@ -18,6 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_layer::Layer;
 use tower_service::Service;
+use url::Url;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -37,26 +40,64 @@ const MAX_HEADERS: usize = 100;
 pub struct Client {
     public: reqwest::Client,
     private: reqwest::Client,
+    /// Who resolves names, where requests go through a proxy.
+    proxied: Option<Arc<dyn Names>>,
+}
+
+/// What a client is made with.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Certificate authorities that are trusted besides those that the machine trusts.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// The proxy that all requests go through: `http://host:port`. It resolves the names of hosts itself, so what is checked
+    /// here (addresses in URLs, and names that this machine knows) is not all that it could reach. Its own address may be a
+    /// private one.
+    pub proxy: Option<Url>,
+    /// Who resolves the names of hosts.
+    pub names: Arc<dyn Names>,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self { roots: Vec::new(), proxy: None, names: Arc::new(SystemNames) }
+    }
+}
+
+/// Resolves the names of hosts.
+pub trait Names: Send + Sync + fmt::Debug {
+    /// The addresses of a host, none of them checked.
+    fn addresses(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+/// The machine's own way.
+#[derive(Debug)]
+struct SystemNames;
+
+impl Names for SystemNames {
+    fn addresses(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let host = host.to_owned();
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.map(|found| found.ip()).collect()) })
+    }
 }
 
 impl Client {
-    /// A client with the machine's trusted certificates.
-    pub fn new(limits: &HttpLimits) -> Result<Self> {
-        Self::with_roots(limits, [])
+    /// A client with the machine's trusted certificates and names, and without a proxy.
+    pub fn new(limits: &Limits) -> Result<Self> {
+        Self::with(limits, ClientOptions::default())
     }
 
-    /// A client that trusts these certificate authorities besides those that the machine trusts.
-    pub fn with_roots(limits: &HttpLimits, roots: impl IntoIterator<Item = CertificateDer<'static>>) -> Result<Self> {
-        let tls = tls(roots.into_iter().collect())
-            .map_err(|error| Error::new(Class::Config, format!("failed to set up TLS: {error}")))?;
+    /// A client that is made with more. Proxies that the environment names are not used.
+    pub fn with(limits: &Limits, options: ClientOptions) -> Result<Self> {
+        let ClientOptions { roots, proxy, names } = options;
+        let tls = tls(roots).map_err(|error| Error::new(Class::Config, format!("failed to set up TLS: {error}")))?;
+        let failed = |error| Error::new(Class::Internal, format!("failed to set up the HTTP client: {error}"));
         let build = |private| {
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Resolver { private })
+                // A proxy is the only host that a client with one resolves.
+                .dns_resolver(Resolver { private: private || proxy.is_some(), names: names.clone() })
                 // Every hop is the connector's request, and passes the gate.
                 .redirect(reqwest::redirect::Policy::none())
-                // A proxy would choose the address.
-                .no_proxy()
                 // The connector decides what to repeat.
                 .retry(reqwest::retry::never())
                 .referer(false)
@@ -68,10 +109,23 @@ impl Client {
                 .http1_max_headers(MAX_HEADERS)
                 .http2_max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
                 .http2_adaptive_window(true)
-                .build()
-                .map_err(|error| Error::new(Class::Internal, format!("failed to set up the HTTP client: {error}")))
+                // What the environment says would choose the address.
+                .no_proxy();
+            let builder = match &proxy {
+                Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(failed)?),
+                None => builder,
+            };
+            builder.build().map_err(failed)
         };
-        Ok(Self { public: build(false)?, private: build(true)? })
+        Ok(Self { public: build(false)?, private: build(true)?, proxied: proxy.is_some().then_some(names) })
+    }
+
+    /// Where a proxy resolves the name of a host: the first refused address that this machine knows for it.
+    pub(super) async fn refused_behind_proxy(&self, origin: &Origin) -> Option<Refused> {
+        let names = self.proxied.as_ref().filter(|_| origin.address().is_none())?;
+        // A name that only the proxy knows is its matter.
+        let found = names.addresses(origin.host()).await.ok()?;
+        found.into_iter().find_map(|address| Some(Refused { address, network: address::refusal(address)? }))
     }
 
     /// Sends a request to an origin that may have a private address or not. A connection for it is made within `connect`.
@@ -161,16 +215,18 @@ impl fmt::Display for Refused {
 
 impl StdError for Refused {}
 
-/// The system's resolver, without refused addresses.
+/// A resolver without refused addresses.
 struct Resolver {
     private: bool,
+    names: Arc<dyn Names>,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let private = self.private;
+        let found = self.names.addresses(name.as_str());
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = found.await?.into_iter().map(|address| SocketAddr::new(address, 0));
             let allowed = if private { found.collect() } else { allowed(found)? };
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
@@ -214,7 +270,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_resolver_refuses_a_name_of_this_machine() {
-        let resolve = |private| Resolver { private }.resolve("localhost".parse().unwrap());
+        let resolve =
+            |private| Resolver { private, names: Arc::new(SystemNames) }.resolve("localhost".parse().unwrap());
         let Err(error) = resolve(false).await else { panic!("localhost was resolved") };
         assert_eq!(error.downcast_ref::<Refused>().unwrap().network, "loopback");
         assert!(resolve(true).await.unwrap().count() > 0);

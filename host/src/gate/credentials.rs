@@ -265,10 +265,11 @@ impl Credentials {
         &self.redactor
     }
 
-    /// Keeps refresh tokens that rotate in a store, for the pipeline of this name. Without one they are good for this run only.
-    pub fn keep_tokens(&self, name: &str, store: &Arc<dyn TokenStore>) {
+    /// Keeps refresh tokens that rotate in a store, for the pipeline of this name of a tenant; the program's own user has no
+    /// name. Without a store they are good for this run only.
+    pub fn keep_tokens(&self, tenant: &str, name: &str, store: &Arc<dyn TokenStore>) {
         for tokens in self.by_pointer.values().filter_map(Credential::tokens) {
-            tokens.keep_in(name, store.clone());
+            tokens.keep_in(tenant, name, store.clone());
         }
     }
 

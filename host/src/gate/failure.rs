@@ -3,9 +3,9 @@
 use super::address;
 use super::client::Refused;
 use super::origin::Origin;
+use crate::limits::{self, Limit, Limits};
 use crate::{Class, Error};
 use std::error::Error as StdError;
-use std::fmt::Display;
 use std::io;
 use std::net::IpAddr;
 use wasmtime_wasi_http::Error as Code;
@@ -25,20 +25,15 @@ impl From<Code> for Failure {
     }
 }
 
-/// An error that names a limit, and its value.
-pub(crate) fn limit_reached(limit: &str, value: impl Display) -> Error {
-    Error::new(Class::Policy, format!("the limit on {limit} was reached")).fact("limit", value)
-}
-
 impl Failure {
     /// The gate says no, and why.
     pub fn denied(code: Code, error: Error) -> Self {
         Self { code, denial: Some(Box::new(error)) }
     }
 
-    /// The request breaches a limit.
-    pub fn limit(code: Code, limit: &str, value: impl Display) -> Self {
-        Self::denied(code, limit_reached(limit, value))
+    /// The request, or its response, breaches a limit.
+    pub fn limit(code: Code, limit: Limit, limits: &Limits) -> Self {
+        Self::denied(code, limit.reached(limits))
     }
 
     /// The request itself is not one that the gate lets through.
@@ -51,6 +46,14 @@ impl Failure {
         let error = Error::new(Class::Policy, "the connector may not send a request to this origin")
             .fact("origin", origin)
             .advice("only origins that the configuration writes out in `base_url` or a `path` are reached");
+        Self::denied(Code::HttpRequestDenied, error)
+    }
+
+    /// The operator's list does not hold the origin.
+    pub fn origin_not_permitted(origin: &Origin) -> Self {
+        let error = Error::new(Class::Policy, "the policy does not permit requests to this origin")
+            .fact("origin", origin)
+            .advice("add it to `origins` of the policy, if the source may go there");
         Self::denied(Code::HttpRequestDenied, error)
     }
 
@@ -89,7 +92,7 @@ impl Failure {
     }
 
     /// Sorts what the HTTP client says. Nothing of its text is kept, because that may hold the URL and with it a key.
-    pub fn of_client(error: &reqwest::Error, origin: &Origin) -> Self {
+    pub fn of_client(error: &reqwest::Error, origin: &Origin, limits: &Limits) -> Self {
         if let Some(refused) = cause::<Refused>(error) {
             return Self::address_refused(origin, refused.address, refused.network);
         }
@@ -116,7 +119,7 @@ impl Failure {
                 _ => Code::DestinationUnavailable,
             }
         } else if hyper.is_some_and(hyper::Error::is_parse_too_large) {
-            return Self::limit(Code::HttpResponseHeaderSectionSize(None), "response headers", "too many or too large");
+            return Self::limit(Code::HttpResponseHeaderSectionSize(None), limits::HEADER_SIZE, limits);
         } else if hyper.is_some_and(hyper::Error::is_incomplete_message)
             || matches!(io, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
         {

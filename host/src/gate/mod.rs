@@ -4,7 +4,7 @@
 //! those that pass, in this order:
 //!
 //! 1. The [`Origin`] is one that the [`Policy`] names; by default that is none.
-//! 2. The run's budget of requests and bytes ([`HttpLimits`]) is not spent.
+//! 2. The run's budget of requests and bytes ([`Limits`](crate::limits::Limits)) is not spent.
 //! 3. The [`Credentials`] that the request asks for are bound to that origin. The connector never sees them: the host takes
 //!    them out of the configuration ([`Withheld`]) and reads them from their [`Secrets`]. The same holds for secrets in headers,
 //!    parameters and bodies, in whose places the connector sends stand-ins. Tokens the host obtains itself, and keeps a refresh
@@ -22,8 +22,8 @@ mod coding;
 mod credentials;
 mod failure;
 mod headers;
-mod limits;
 mod origin;
+mod pattern;
 mod policy;
 mod redactor;
 mod secrets;
@@ -35,12 +35,11 @@ mod tokens;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
-pub use client::Client;
+pub use client::{Client, ClientOptions, Names};
 pub use credentials::{Credentials, Withheld};
-pub(crate) use failure::limit_reached;
 pub use headers::is_forbidden;
-pub use limits::HttpLimits;
 pub use origin::Origin;
+pub use pattern::OriginPattern;
 pub use policy::Policy;
 pub use redactor::Redactor;
 pub use secrets::Secrets;

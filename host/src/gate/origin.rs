@@ -49,6 +49,16 @@ impl Origin {
         }
     }
 
+    /// The host: a name, or an address, an IPv6 one in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether connections to it are encrypted.
     pub fn is_tls(&self) -> bool {
         self.tls

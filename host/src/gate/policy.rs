@@ -1,6 +1,7 @@
 //! What a connector may reach.
 
 use super::origin::Origin;
+use super::pattern::OriginPattern;
 use std::collections::BTreeSet;
 
 /// What a connector may reach. The default is nothing.
@@ -11,12 +12,20 @@ pub struct Policy {
     /// Origins that the operator lets have a private address. They are not allowed by that alone: they must be in
     /// `origins` too.
     pub private: BTreeSet<Origin>,
+    /// What the operator's lists hold: an origin must match one of each, those that the host itself asks for tokens too. No
+    /// list permits all.
+    pub within: Vec<Vec<OriginPattern>>,
 }
 
 impl Policy {
-    /// Whether requests to the origin are allowed.
+    /// Whether requests of the connector to the origin are allowed.
     pub fn allows(&self, origin: &Origin) -> bool {
-        self.origins.contains(origin)
+        self.origins.contains(origin) && self.permits(origin)
+    }
+
+    /// Whether the operator's lists hold the origin.
+    pub fn permits(&self, origin: &Origin) -> bool {
+        self.within.iter().all(|list| list.iter().any(|pattern| pattern.matches(origin)))
     }
 
     /// Whether the origin may have an address that only this machine or its network reaches.

@@ -6,11 +6,11 @@ use super::coding;
 use super::credentials::{Credential, Credentials, Unsigned, put};
 use super::failure::{Failure, check_literal};
 use super::headers;
-use super::limits::HttpLimits;
 use super::origin::Origin;
 use super::policy::Policy;
 use super::redactor::Redactor;
 use super::slots::Unfilled;
+use crate::limits::{self, Limits};
 use crate::{Class, Error};
 use bytes::Bytes;
 use http::uri::Scheme;
@@ -49,7 +49,7 @@ pub struct Counts {
 
 /// All that a run's requests share.
 pub(super) struct Run {
-    pub limits: HttpLimits,
+    pub limits: Limits,
     policy: Policy,
     credentials: Credentials,
     client: Option<Client>,
@@ -58,6 +58,9 @@ pub(super) struct Run {
     sent: AtomicU64,
     received: AtomicU64,
     denial: Mutex<Option<Error>>,
+    began: Instant,
+    /// The URL of the last request, as the connector sent it: without credentials.
+    last_url: Mutex<Option<String>>,
 }
 
 /// Every request of a connector passes here, and there is no other way out. Clones are the same gate.
@@ -71,20 +74,34 @@ pub struct Gate {
 
 impl Gate {
     /// A gate for one run.
-    pub fn new(policy: Policy, credentials: Credentials, client: Client, limits: HttpLimits) -> Self {
+    pub fn new(policy: Policy, credentials: Credentials, client: Client, limits: Limits) -> Self {
         Self::with(policy, credentials, Some(client), limits)
     }
 
     /// A gate that lets nothing through, for a connector that is only asked for its description.
     pub fn closed() -> Self {
-        Self::with(Policy::default(), Credentials::default(), None, HttpLimits::default())
+        Self::with(Policy::default(), Credentials::default(), None, Limits::default())
     }
 
-    fn with(policy: Policy, credentials: Credentials, client: Option<Client>, limits: HttpLimits) -> Self {
+    fn with(policy: Policy, credentials: Credentials, client: Option<Client>, limits: Limits) -> Self {
         let in_flight = Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS)));
         let (requests, sent, received) = Default::default();
-        let denial = Mutex::default();
-        Self { run: Arc::new(Run { limits, policy, credentials, client, in_flight, requests, sent, received, denial }) }
+        let (denial, last_url, began) = (Mutex::default(), Mutex::default(), Instant::now());
+        Self {
+            run: Arc::new(Run {
+                limits,
+                policy,
+                credentials,
+                client,
+                in_flight,
+                requests,
+                sent,
+                received,
+                denial,
+                began,
+                last_url,
+            }),
+        }
     }
 
     /// The first thing that the gate denied, and what to do about it.
@@ -96,6 +113,17 @@ impl Gate {
     pub fn counts(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts { requests: read(&self.run.requests), sent: read(&self.run.sent), received: read(&self.run.received) }
+    }
+
+    /// When the run began.
+    pub fn began(&self) -> Instant {
+        self.run.began
+    }
+
+    /// The URL of the last request, without credentials.
+    pub fn last_url(&self) -> Option<String> {
+        let url = self.run.last_url.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        url.map(|url| self.redactor().redact(&url))
     }
 
     /// Takes the run's credentials out of texts.
@@ -126,6 +154,9 @@ impl Run {
         let start = Instant::now();
         let (mut parts, body) = request.into_parts();
         let (origin, mut path, mut query) = target(&parts.uri, &self.limits)?;
+        if !self.policy.permits(&origin) {
+            return Err(Failure::origin_not_permitted(&origin));
+        }
         if !self.policy.allows(&origin) {
             return Err(Failure::origin_not_allowed(&origin));
         }
@@ -133,6 +164,7 @@ impl Run {
             // CONNECT opens a tunnel; TRACE would show the connector its credentials.
             return Err(Failure::malformed(Code::HttpRequestMethodInvalid, "the connector may not use this method"));
         }
+        *self.last_url.lock().unwrap_or_else(PoisonError::into_inner) = Some(parts.uri.to_string());
         let permit = self.spend()?;
         headers::remove_owned(&mut parts.headers);
         let (credential, doubted) = self.credential(&origin, &mut parts.headers)?;
@@ -151,6 +183,9 @@ impl Run {
         let body = collected.map_err(|_| Code::ConnectionWriteTimeout)??;
         let body = slots.fill_body(&origin, &parts.headers, body).map_err(unfilled)?;
         let client = self.client.as_ref().ok_or_else(|| Failure::origin_not_allowed(&origin))?;
+        if !private && let Some(refused) = client.refused_behind_proxy(&origin).await {
+            return Err(Failure::address_refused(&origin, refused.address, refused.network));
+        }
         let first_byte = shorter(options.first_byte_timeout, self.limits.first_byte_timeout);
         let between_bytes = shorter(options.between_bytes_timeout, self.limits.between_bytes_timeout);
         let connect = shorter(options.connect_timeout, self.limits.connect_timeout);
@@ -180,7 +215,7 @@ impl Run {
             let response = timeout_at(deadline.min(Instant::now() + first_byte), sending)
                 .await
                 .map_err(|_| Code::HttpResponseTimeout)?
-                .map_err(|error| Failure::of_client(&error, &origin))?;
+                .map_err(|error| Failure::of_client(&error, &origin, &self.limits))?;
             let signed_with = issued.as_ref().map(|issued| issued.count);
             if let (Some(tokens), Some(issued)) = (tokens, issued) {
                 if response.status() != StatusCode::UNAUTHORIZED {
@@ -221,12 +256,18 @@ impl Run {
     }
 
     async fn ask(&self, origin: &Origin, request: TokenRequest) -> Result<TokenResponse, Failure> {
+        if !self.policy.permits(origin) {
+            return Err(Failure::origin_not_permitted(origin));
+        }
         let private = self.policy.allows_private(origin);
         if !private {
             check_literal(origin)?;
         }
         self.count_request()?;
         let client = self.client.as_ref().ok_or_else(|| Failure::origin_not_allowed(origin))?;
+        if !private && let Some(refused) = client.refused_behind_proxy(origin).await {
+            return Err(Failure::address_refused(origin, refused.address, refused.network));
+        }
         let method =
             Method::from_bytes(request.method.as_str().as_bytes()).map_err(|_| Code::HttpRequestMethodInvalid)?;
         let mut sent = reqwest::Request::new(method, request.url);
@@ -249,24 +290,20 @@ impl Run {
         let response = timeout_at(deadline, client.send(private, self.limits.connect_timeout, sent))
             .await
             .map_err(late)?
-            .map_err(|error| Failure::of_client(&error, origin))?;
+            .map_err(|error| Failure::of_client(&error, origin, &self.limits))?;
         check_size(response.headers(), &self.limits, Code::HttpResponseHeaderSectionSize)?;
         let (parts, body) = Response::<reqwest::Body>::from(response).into_parts();
         let body = match timeout_at(deadline, Limited::new(body, TOKEN_RESPONSE).collect()).await.map_err(late)? {
             Ok(body) => body.to_bytes().to_vec(),
             Err(error) if error.is::<LengthLimitError>() => {
-                let value = format_args!("{TOKEN_RESPONSE} bytes");
-                return Err(Failure::limit(
-                    Code::HttpResponseBodySize(None),
-                    "the size of a response with a token",
-                    value,
-                ));
+                let message = "a response with a token is too large";
+                let error = Error::new(Class::Source, message).fact("limit", format_args!("{TOKEN_RESPONSE} bytes"));
+                return Err(Failure::denied(Code::HttpResponseBodySize(None), error));
             }
             Err(_) => return Err(Code::HttpResponseIncomplete.into()),
         };
         if self.count_received(body.len() as u64) > self.limits.received {
-            let value = format_args!("{} bytes", self.limits.received);
-            return Err(Failure::limit(Code::HttpResponseBodySize(None), "the bytes received in a run", value));
+            return Err(Failure::limit(Code::HttpResponseBodySize(None), limits::RECEIVED, &self.limits));
         }
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -276,9 +313,9 @@ impl Run {
 
     /// One more request, and a place for it among those in flight.
     fn spend(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let limit = self.limits.in_flight;
         let permit = self.in_flight.clone().try_acquire_owned();
-        let permit = permit.map_err(|_| Failure::limit(Code::ConnectionLimitReached, "requests in flight", limit))?;
+        let permit =
+            permit.map_err(|_| Failure::limit(Code::ConnectionLimitReached, limits::IN_FLIGHT, &self.limits))?;
         self.count_request()?;
         Ok(permit)
     }
@@ -290,7 +327,7 @@ impl Run {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |requests| (requests < limit).then_some(requests + 1));
         match spent {
             Ok(_) => Ok(()),
-            Err(_) => Err(Failure::limit(Code::HttpRequestDenied, "requests in a run", limit)),
+            Err(_) => Err(Failure::limit(Code::HttpRequestDenied, limits::REQUESTS, &self.limits)),
         }
     }
 
@@ -298,8 +335,7 @@ impl Run {
         if self.sent.fetch_add(size, Ordering::Relaxed).saturating_add(size) <= self.limits.sent {
             return Ok(());
         }
-        let value = format_args!("{} bytes", self.limits.sent);
-        Err(Failure::limit(Code::HttpRequestBodySize(None), "the bytes sent in a run", value))
+        Err(Failure::limit(Code::HttpRequestBodySize(None), limits::SENT, &self.limits))
     }
 
     /// The credential that the connector names for a request, if it names one, and the number of the token that it takes to be
@@ -329,13 +365,10 @@ impl Run {
 
     /// The whole body of a request. Held in memory, so that its length is known and no framing of the connector's counts.
     async fn collect(&self, body: WasiBody) -> Result<Bytes, Failure> {
-        let limits = &self.limits;
-        let too_large =
-            |limit, value: u64| Failure::limit(Code::HttpRequestBodySize(None), limit, format_args!("{value} bytes"));
-        let body = match Limited::new(body, limits.request_size).collect().await {
+        let body = match Limited::new(body, self.limits.request_size).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
-                return Err(too_large("the size of a request", limits.request_size as u64));
+                return Err(Failure::limit(Code::HttpRequestBodySize(None), limits::REQUEST_SIZE, &self.limits));
             }
             Err(_) => return Err(Code::HttpRequestBodySize(None).into()),
         };
@@ -349,8 +382,7 @@ impl Run {
         check_size(response.headers(), limits, Code::HttpResponseHeaderSectionSize)?;
         if let Some(size) = response.content_length().filter(|size| *size > limits.response_size) {
             let code = Code::HttpResponseBodySize(Some(size));
-            let value = format_args!("{} bytes", limits.response_size);
-            return Err(Failure::limit(code, "the size of a response", value));
+            return Err(Failure::limit(code, limits::RESPONSE_SIZE, limits));
         }
         let (mut parts, body) = Response::<reqwest::Body>::from(response).into_parts();
         // The client keeps the URL and the address here; the connector needs neither.
@@ -361,7 +393,7 @@ impl Run {
 
 /// Takes a request's URL apart. The origin is read from the authority alone, and the URL is put together again from the
 /// parts that were checked: a request in absolute form, with another host in its path, cannot be made (GHSA-5qpp-g3j2-8frx).
-fn target(uri: &Uri, limits: &HttpLimits) -> Result<(Origin, String, Option<String>), Failure> {
+fn target(uri: &Uri, limits: &Limits) -> Result<(Origin, String, Option<String>), Failure> {
     let invalid = |message| Failure::malformed(Code::HttpRequestUriInvalid, message);
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(invalid("the connector sent a request without a host"));
@@ -373,11 +405,7 @@ fn target(uri: &Uri, limits: &HttpLimits) -> Result<(Origin, String, Option<Stri
         return Err(invalid("the connector sent a request with a path that does not start with a slash"));
     }
     if uri.path().len() + uri.query().map_or(0, str::len) > limits.url_size {
-        return Err(Failure::limit(
-            Code::HttpRequestUriTooLong,
-            "the size of a URL",
-            format_args!("{} bytes", limits.url_size),
-        ));
+        return Err(Failure::limit(Code::HttpRequestUriTooLong, limits::URL_SIZE, limits));
     }
     Ok((origin, uri.path().to_owned(), uri.query().map(str::to_owned)))
 }
@@ -422,13 +450,12 @@ fn network_failure(code: &Code) -> &'static str {
     }
 }
 
-fn check_size(headers: &HeaderMap, limits: &HttpLimits, code: fn(Option<u32>) -> Code) -> Result<(), Failure> {
+fn check_size(headers: &HeaderMap, limits: &Limits, code: fn(Option<u32>) -> Code) -> Result<(), Failure> {
     let size = headers::size(headers);
     if size <= limits.header_size {
         return Ok(());
     }
-    let value = format_args!("{} bytes", limits.header_size);
-    Err(Failure::limit(code(u32::try_from(size).ok()), "the size of headers", value))
+    Err(Failure::limit(code(u32::try_from(size).ok()), limits::HEADER_SIZE, limits))
 }
 
 /// The connector may ask for less time than the host gives, and not for more. No time at all would make every request fail

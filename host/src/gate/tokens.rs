@@ -77,9 +77,11 @@ impl Tokens {
     }
 
     /// Keeps the refresh token in a store, for the pipeline of this name.
-    pub fn keep_in(&self, name: &str, store: Arc<dyn TokenStore>) {
+    pub fn keep_in(&self, tenant: &str, name: &str, store: Arc<dyn TokenStore>) {
         if !self.identity.is_empty() {
-            let parts: Vec<&str> = std::iter::once(name).chain(self.identity.iter().map(String::as_str)).collect();
+            let tenant = Some(tenant).filter(|tenant| !tenant.is_empty());
+            let parts: Vec<&str> =
+                tenant.into_iter().chain([name]).chain(self.identity.iter().map(String::as_str)).collect();
             // Another store for the same credentials would be a second one to rotate in.
             let _ = self.kept.set((TokenKey::new(&parts), store));
         }

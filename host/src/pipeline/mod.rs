@@ -5,6 +5,7 @@
 pub mod document;
 pub mod source;
 
+use crate::policy::{Operator, PolicyFile};
 use crate::{Class, Error, Result};
 use document::Document;
 use schemars::JsonSchema;
@@ -50,15 +51,6 @@ struct PipelineFile {
     policy: PolicyFile,
 }
 
-/// What a source may do beyond what every source may.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct PolicyFile {
-    /// Origins that may have an address on this machine or in its network, such as `http://127.0.0.1:8080`.
-    #[serde(default)]
-    allow_private: Vec<String>,
-}
-
 /// A pipeline, checked as far as it can be without asking the connector.
 pub struct Pipeline {
     /// The file, for the places of errors.
@@ -83,8 +75,8 @@ pub struct Pipeline {
     pub dataset: String,
     /// Whether a run fails where a value did not go into its column as it is, or something looks as if rows were lost.
     pub strict: bool,
-    /// Origins that may have a private address.
-    pub allow_private: Vec<String>,
+    /// What its operator permits.
+    pub operator: Operator,
     /// Where the source stands in the file: `/source`, or nothing where the file is the source.
     source_at: &'static str,
 }
@@ -151,7 +143,7 @@ impl Pipeline {
             destination: file.destination.unwrap_or_else(|| format!("duckdb:{name}.duckdb")),
             dataset: file.dataset.unwrap_or_else(|| dataset(&name)),
             strict: file.strict,
-            allow_private: file.policy.allow_private,
+            operator: file.policy.operator(&document, "/policy")?,
             name,
             document,
             source_at,

@@ -39,6 +39,8 @@ pub struct HostOptions {
     /// Whether the memory of an instance can be looked at after a run ([`super::Instance::into_memory_image`]). For tests and
     /// for the search for defects: each trap then costs a copy of the memory.
     pub memory_images: bool,
+    /// Whether instructions of connectors are counted ([`super::Usage`]). It costs some of their speed.
+    pub count_instructions: bool,
 }
 
 /// Loads connectors. One for a program; clones share the engine.
@@ -46,6 +48,7 @@ pub struct HostOptions {
 pub struct Host {
     linker: Linker<StoreData>,
     code_cache: Option<CodeCache>,
+    counts_instructions: bool,
     ticker: Arc<Ticker>,
 }
 
@@ -55,7 +58,8 @@ impl Host {
         let engine = Engine::new(&config(&options)).map_err(|error| setup(&error))?;
         let linker = linker(&engine).map_err(|error| setup(&error))?;
         let ticker = Ticker::start(engine).map_err(|error| setup(&error.into()))?;
-        Ok(Self { linker, code_cache: options.code_cache, ticker: ticker.into() })
+        let counts_instructions = options.count_instructions;
+        Ok(Self { linker, code_cache: options.code_cache, counts_instructions, ticker: ticker.into() })
     }
 
     /// Makes a connector of a component's bytes. Compiling takes up to seconds of computing: call it where that does not
@@ -79,7 +83,8 @@ impl Host {
             .and_then(ExportsPre::new)
             .map_err(|error| not_a_connector("the component is not a connector of this version", &error))?;
         let digest = Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Connector { pre, digest, code_source, ticker: self.ticker.clone() })
+        let counts_instructions = self.counts_instructions;
+        Ok(Connector { pre, digest, code_source, counts_instructions, ticker: self.ticker.clone() })
     }
 }
 
@@ -93,6 +98,7 @@ pub struct Connector {
     pub(super) pre: ExportsPre<StoreData>,
     digest: String,
     code_source: CodeSource,
+    pub(super) counts_instructions: bool,
     /// Without ticks there is no limit on computing.
     pub(super) ticker: Arc<Ticker>,
 }
@@ -113,6 +119,7 @@ fn config(options: &HostOptions) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        .consume_fuel(options.count_instructions)
         .coredump_on_trap(options.memory_images)
         // What connectors do not need is not there to be attacked.
         .wasm_memory64(false)

@@ -1,8 +1,8 @@
 //! How a connector's failures become the host's errors.
 
 use super::bindings::exports::spile::connector::source::{Error as GuestError, ErrorKind};
-use super::limits::Limits;
 use crate::gate::Gate;
+use crate::limits::Limits;
 use crate::{Class, Error};
 use wasmtime::WasmBacktrace;
 

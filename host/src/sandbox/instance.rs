@@ -4,13 +4,15 @@ use super::bindings::Exports;
 use super::bindings::exports::spile::connector::source as wit;
 use super::engine::{Connector, Ticker};
 use super::failure::{reported, stated, trapped};
-use super::limits::{Breach, Limits, Stopwatch, spent};
+use super::limits::{Stopwatch, spent};
 use super::rows::{ResourceDescription, Slot, Step};
 use super::store::StoreData;
 use crate::gate::Gate;
+use crate::limits::{self, Limits};
 use crate::{Class, Error, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,6 +62,27 @@ pub struct OpenRequest {
     pub extent: Extent,
 }
 
+/// What instances took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The most memory at any time, in bytes.
+    pub peak_memory: usize,
+    /// Instructions, where they are counted.
+    pub instructions: Option<u64>,
+}
+
+impl Usage {
+    /// That of one instance after the other.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let instructions = match (self.instructions, other.instructions) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+        Self { peak_memory: self.peak_memory.max(other.peak_memory), instructions }
+    }
+}
+
 /// One running connector: its memory, its handles, its reader, and the gate to the network.
 ///
 /// Every failure that is not the connector's own report ends it: a store in which a call trapped or was cancelled is in no
@@ -71,6 +94,10 @@ pub struct Instance {
     stopwatch: Stopwatch,
     deadline: Instant,
     peak: Arc<AtomicUsize>,
+    /// Those that it handed over rows of.
+    tables: HashSet<String>,
+    /// Instructions so far, where they are counted.
+    instructions: Option<u64>,
     _ticker: Arc<Ticker>,
 }
 
@@ -92,13 +119,27 @@ impl Connector {
         store.set_epoch_deadline(1);
         let (clock, cap) = (stopwatch.clone(), limits.cpu);
         store.epoch_deadline_callback(move |_| clock.tick(cap));
-        let deadline = Instant::now() + limits.wall;
+        if self.counts_instructions {
+            store.set_fuel(u64::MAX).map_err(|error| trapped(&error, &limits, &gate))?;
+        }
+        let deadline = gate.began() + limits.wall;
         let exports = stopwatch
             .watch(self.pre.instantiate_async(&mut store))
             .await
             .map_err(|error| trapped(&error, &limits, &gate))?;
+        let instructions = self.counts_instructions.then_some(0);
         let running = Some(Running { store, exports, reader: None });
-        Ok(Instance { running, gate, limits, stopwatch, deadline, peak, _ticker: self.ticker.clone() })
+        Ok(Instance {
+            instructions,
+            running,
+            gate,
+            limits,
+            stopwatch,
+            deadline,
+            peak,
+            tables: HashSet::new(),
+            _ticker: self.ticker.clone(),
+        })
     }
 }
 
@@ -179,12 +220,19 @@ impl Instance {
             .await?
             .ok_or_else(|| Error::new(Class::Internal, "no reader is open"))?
             .map_err(|error| reported(error, &self.gate))?;
-        Step::new(step, &self.limits, &self.gate)
+        let step = Step::new(step, &self.limits, &self.gate)?;
+        if let Step::Batch(batch) = &step {
+            self.tables.extend(batch.tables.iter().map(|table| table.table.clone()));
+            if self.tables.len() > self.limits.tables {
+                return Err(limits::TABLES.reached(&self.limits));
+            }
+        }
+        Ok(step)
     }
 
-    /// The most memory that it had at any time, in bytes.
-    pub fn peak_memory(&self) -> usize {
-        self.peak.load(Ordering::Relaxed)
+    /// What it took so far.
+    pub fn usage(&self) -> Usage {
+        Usage { peak_memory: self.peak.load(Ordering::Relaxed), instructions: self.instructions }
     }
 
     /// The gate that its requests go through.
@@ -218,14 +266,18 @@ impl Instance {
         running.store.set_epoch_deadline(1);
         // A panic of the host's code for one connector must not end the others.
         let watched = AssertUnwindSafe(self.stopwatch.watch(call(&mut running))).catch_unwind();
-        match timeout_at(self.deadline, watched).await {
+        let outcome = timeout_at(self.deadline, watched).await;
+        if let Some(instructions) = &mut self.instructions {
+            *instructions = running.store.get_fuel().map_or(*instructions, |left| u64::MAX - left);
+        }
+        match outcome {
             Ok(Ok(Ok(value))) => {
                 self.running = Some(running);
                 Ok(value)
             }
             Ok(Ok(Err(error))) => Err(trapped(&error, &self.limits, &self.gate)),
             Ok(Err(_panic)) => Err(Error::new(Class::Internal, "the host failed during a call of the connector")),
-            Err(_elapsed) => Err(self.limits.error(Breach::Wall)),
+            Err(_elapsed) => Err(limits::WALL.reached(&self.limits)),
         }
     }
 }

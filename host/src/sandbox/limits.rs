@@ -1,6 +1,6 @@
-//! What a connector may use up, and how each cap is kept.
+//! How the caps on a connector itself are kept.
 
-use crate::gate::{HttpLimits, limit_reached};
+use crate::limits::{self, Limits};
 use crate::{Class, Error};
 use std::fmt;
 use std::sync::Arc;
@@ -14,40 +14,6 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// Bytes that a call may hand over besides rows and state: counts, columns, messages.
 const CALL_OVERHEAD: usize = 1 << 20;
-
-/// Caps on one instance of a connector. A call that breaches one ends in an error, and with it the instance; none can be
-/// switched off.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of memory. Default: 512 MiB.
-    pub memory: usize,
-    /// Time that a call may compute without waiting for anything. Default: 30 s.
-    pub cpu: Duration,
-    /// Time from the start of an instance to its last call's end. Default: 6 h.
-    pub wall: Duration,
-    /// Bytes of rows that one call may hand over. Default: 64 MiB.
-    pub batch_size: usize,
-    /// Bytes of a state or a schema. Default: 1 MiB.
-    pub state_size: usize,
-    /// Requests, responses, streams and waits that may be open at once. Default: 10,000.
-    pub handles: usize,
-    /// Caps on requests.
-    pub http: HttpLimits,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory: 512 << 20,
-            cpu: Duration::from_secs(30),
-            wall: Duration::from_secs(6 * 3600),
-            batch_size: 64 << 20,
-            state_size: 1 << 20,
-            handles: 10_000,
-            http: HttpLimits::default(),
-        }
-    }
-}
 
 impl Limits {
     /// Bytes that one call may hand over in all.
@@ -82,18 +48,20 @@ impl Limits {
 
     /// The error for a breach.
     pub(super) fn error(&self, breach: Breach) -> Error {
-        let bytes = |bytes: usize| format!("{bytes} bytes");
-        let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
-        match breach {
-            Breach::Memory => limit_reached("the connector's memory", bytes(self.memory)),
-            Breach::Tables => limit_reached("the connector's tables", MAX_TABLE_ELEMENTS),
-            Breach::Cpu => limit_reached("the connector's computing time", seconds(self.cpu)),
-            Breach::Wall => limit_reached("the time of a run", seconds(self.wall)),
-            Breach::Call => limit_reached("what a call may hand over", bytes(self.call_size())),
-            Breach::Batch => limit_reached("the size of a batch", bytes(self.batch_size)),
-            Breach::State => limit_reached("the size of a state", bytes(self.state_size)),
-            Breach::Handles => limit_reached("what a connector may hold open", self.handles),
-        }
+        let limit = match breach {
+            Breach::Memory => limits::MEMORY,
+            Breach::Cpu => limits::CPU,
+            Breach::Handles => limits::HANDLES,
+            Breach::Functions => {
+                let message = "the component's tables of functions are too large";
+                return Error::new(Class::Policy, message).fact("limit", MAX_TABLE_ELEMENTS);
+            }
+            Breach::Call => {
+                let message = "the connector handed over more in one call than a batch and a state may have";
+                return Error::new(Class::Policy, message).fact("limit", format_args!("{} bytes", self.call_size()));
+            }
+        };
+        limit.reached(self)
     }
 }
 
@@ -101,12 +69,9 @@ impl Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Breach {
     Memory,
-    Tables,
+    Functions,
     Cpu,
-    Wall,
     Call,
-    Batch,
-    State,
     Handles,
 }
 
@@ -159,7 +124,7 @@ impl ResourceLimiter for MemoryLimiter {
         }
         let elements = self.elements.saturating_sub(current).saturating_add(desired);
         if elements > MAX_TABLE_ELEMENTS {
-            return Err(Breach::Tables.into());
+            return Err(Breach::Functions.into());
         }
         self.elements = elements;
         Ok(true)

@@ -2,9 +2,9 @@
 
 use super::bindings::exports::spile::connector::source as wit;
 use super::failure::stated;
-use super::limits::{Breach, Limits};
 use crate::changes::{Change, ChangeKind, shown};
 use crate::gate::Gate;
+use crate::limits::{BATCH_SIZE, Limits, STATE_SIZE};
 use crate::{Class, Error, Result};
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -94,7 +94,7 @@ impl Step {
     /// Checks what a connector handed over, and decodes its rows.
     pub(super) fn new(step: wit::Step, limits: &Limits, gate: &Gate) -> Result<Self> {
         let check_state = |state: &str| match state.len() > limits.state_size {
-            true => Err(limits.error(Breach::State)),
+            true => Err(STATE_SIZE.reached(limits)),
             false => Ok(()),
         };
         Ok(match step {
@@ -102,7 +102,7 @@ impl Step {
                 check_state(&batch.state)?;
                 batch.schema.as_deref().map_or(Ok(()), check_state)?;
                 if batch.tables.iter().map(|rows| size(&rows.payload)).sum::<usize>() > limits.batch_size {
-                    return Err(limits.error(Breach::Batch));
+                    return Err(BATCH_SIZE.reached(limits));
                 }
                 let tables = batch.tables.into_iter().map(TableRows::new).collect::<Result<_>>()?;
                 let changes = batch.changes.into_iter().map(|change| told(change, gate)).collect();

@@ -1,7 +1,8 @@
 //! What belongs to one instance on the host's side.
 
-use super::limits::{Limits, MemoryLimiter};
+use super::limits::MemoryLimiter;
 use crate::gate::Gate;
+use crate::limits::Limits;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use wasmtime::component::ResourceTable;
@@ -28,7 +29,7 @@ impl StoreData {
         let wasi = WasiCtx::builder().max_random_size(MAX_RANDOM).build();
         let mut http = WasiHttpCtx::new();
         // Counted as kept in memory, which is up to twice what is sent.
-        http.set_field_size_limit(limits.http.header_size.saturating_mul(2));
+        http.set_field_size_limit(limits.header_size.saturating_mul(2));
         Self { table, limiter: MemoryLimiter::new(limits.memory, peak), wasi, http, gate }
     }
 }

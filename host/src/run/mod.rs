@@ -4,25 +4,32 @@
 //! pipeline ─► credentials taken out ─► described ─► policy, gate ─► read ─► staged ─► published
 //! ```
 //!
-//! [`Prepared`] is a pipeline whose credentials were taken out and that the connector has described; from it a source is
-//! checked, previewed or run. Reading and writing overlap: while one batch is staged the connector fetches the next.
+//! [`Run`] is a pipeline of a tenant whose credentials were taken out and that the connector has described; from it a source
+//! is checked, previewed or loaded. Reading and writing overlap: while one batch is staged the connector fetches the next.
+
+mod bill;
+mod convert;
+mod reading;
+mod writer;
 
 use crate::destination::Target;
-use crate::gate::{Client, Gate, Origin, Policy, Secrets, TokenFiles, TokenStore, Withheld};
+use crate::gate::{Gate, Origin, Secrets, Withheld};
 use crate::load::{self, Loader, Published, Resumed};
 use crate::pipeline::{Parted, Pipeline};
-use crate::sandbox::{
-    self, Connector, Description, Extent, Instance, Limits, OpenRequest, ResourceCounts, SourceConfig, Step,
-};
+use crate::policy::Grant;
+use crate::sandbox::{self, Connector, Description, Extent, OpenRequest, ResourceCounts, SourceConfig, Step};
+use crate::tenant::Tenant;
 use crate::{Class, Error, Result};
 use arrow_array::RecordBatch;
-use jiff::Timestamp;
+use convert::write_disposition;
+use reading::{Reader, read};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::{JoinHandle, spawn_blocking};
+use writer::{Writer, blocking};
+
+pub use bill::Bill;
 
 /// The most root rows in one batch.
 const BATCH_ROWS: u32 = 20_000;
@@ -50,9 +57,12 @@ pub enum Event<'a> {
     Staged,
     /// All rows were read, and are now made visible.
     Publishing,
+    /// What the run took, once it has ended, well or not.
+    Bill(&'a Bill),
 }
 
 /// How to run.
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Resources to read; empty for all that the source selects.
     pub resources: Vec<String>,
@@ -71,6 +81,25 @@ pub struct Options {
     /// Stage durably when so many rows have come together, also before the loader would for other reasons. A run that is cut off
     /// reads at most so many again, and what was being fetched.
     pub commit_rows: Option<usize>,
+    /// Drop the connector while it waits for longer than this, and begin again from its state. What it had fetched ahead is then
+    /// fetched again. Never, if absent.
+    pub park_after: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            resources: Vec::new(),
+            window: 8,
+            memory_limit: None,
+            since: None,
+            until: None,
+            full_refresh: false,
+            strict: false,
+            commit_rows: None,
+            park_after: None,
+        }
+    }
 }
 
 impl Options {
@@ -92,32 +121,39 @@ pub struct Report {
     /// What became of the tables.
     pub published: Published,
     /// How often, and how long in all, each resource waited.
-    pub waits: BTreeMap<String, (u64, Duration)>,
+    pub waits: Waits,
     /// Whether it went on with an interrupted run.
     pub resumed: bool,
     /// Things that look wrong though nothing failed.
     pub warnings: Vec<Error>,
-    /// The most memory that the connector had, in bytes.
-    pub peak_memory: usize,
+    /// What it took.
+    pub bill: Bill,
 }
+
+/// How often, and how long in all, each resource waited.
+pub type Waits = BTreeMap<String, (u64, Duration)>;
 
 /// A pipeline that is ready to be read.
-pub struct Prepared<'a> {
-    pipeline: &'a Pipeline,
-    connector: &'a Connector,
+pub struct Run {
+    tenant: Tenant,
+    pipeline: Pipeline,
+    connector: Connector,
     source: SourceConfig,
     withheld: Withheld,
-    tokens: Option<Arc<dyn TokenStore>>,
     /// What the source asks for.
     pub description: Description,
-    limits: Limits,
+    /// What it gets.
+    pub grant: Grant,
 }
 
-impl<'a> Prepared<'a> {
-    /// Takes the credentials out of the pipeline's source, and asks the connector what it needs. Makes no request.
-    pub async fn new(pipeline: &'a Pipeline, connector: &'a Connector, limits: Limits) -> Result<Self> {
+impl Run {
+    /// Takes the credentials out of the pipeline's source, and asks the connector what it needs. Makes no request. Fails where
+    /// the policy pins another component, or says that something else was approved.
+    pub async fn new(tenant: &Tenant, connector: &Connector, pipeline: Pipeline) -> Result<Self> {
+        let operator = tenant.permits(pipeline.operator.clone());
+        operator.check_component(connector.digest())?;
         let Parted { source, withheld, mut defects } = pipeline.part();
-        let mut instance = connector.start(Gate::closed(), limits.clone()).await?;
+        let mut instance = connector.start(Gate::closed(), operator.limits.clone()).await?;
         let description = instance.describe(&source).await;
         let description = match (description, defects.is_empty()) {
             (Ok(description), true) => description,
@@ -127,13 +163,20 @@ impl<'a> Prepared<'a> {
                 return Err(pipeline.refused(defects).unwrap_or_else(none));
             }
         };
-        let tokens = TokenFiles::of_user().map(|files| Arc::new(files) as Arc<dyn TokenStore>);
-        Ok(Self { pipeline, connector, source, withheld, tokens, description, limits })
+        let grant = Grant::new(&description, &withheld.token_origins(), &operator)?;
+        grant.check_approved()?;
+        let (tenant, connector) = (tenant.clone(), connector.clone());
+        Ok(Self { tenant, pipeline, connector, source, withheld, description, grant })
     }
 
-    /// Keeps refresh tokens that rotate in another place than files of the user.
-    pub fn keep_tokens(&mut self, store: Arc<dyn TokenStore>) {
-        self.tokens = Some(store);
+    /// What is read.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// What reads it.
+    pub fn connector(&self) -> &Connector {
+        &self.connector
     }
 
     /// The origins that the host itself asks for tokens, by the place of the `auth` object.
@@ -149,9 +192,10 @@ impl<'a> Prepared<'a> {
     /// Checks what the destination can do, and makes one cheap request.
     pub async fn check(&self, secrets: &Secrets) -> Result<()> {
         self.unbound(&[])?;
-        let Pipeline { name, dataset, destination, .. } = self.pipeline;
+        let Pipeline { name, dataset, destination, .. } = &self.pipeline;
         load::Options::new(name, dataset, "", self.plans(&[])?).check(&Target::parse(destination)?)?;
-        let mut instance = self.start(secrets).await?;
+        self.is_permitted(&[])?;
+        let mut instance = self.connector.start(self.gate(secrets)?, self.grant.operator().limits.clone()).await?;
         instance.check(&self.source).await.map_err(|error| self.pipeline.locate(error))
     }
 
@@ -160,7 +204,8 @@ impl<'a> Prepared<'a> {
         let resources = vec![resource.to_owned()];
         self.selected(&resources)?;
         self.unbound(&resources)?;
-        let mut instance = self.start(secrets).await?;
+        self.is_permitted(&resources)?;
+        let mut instance = self.connector.start(self.gate(secrets)?, self.grant.operator().limits.clone()).await?;
         let request = OpenRequest {
             source: self.source.clone(),
             resources,
@@ -183,7 +228,7 @@ impl<'a> Prepared<'a> {
                         found.push(rows);
                     }
                 }
-                Step::Wait(wait) => tokio::time::sleep(until(wait.until)).await,
+                Step::Wait(wait) => tokio::time::sleep(reading::until(wait.until)).await,
                 Step::Done(_) => break,
             }
         }
@@ -192,7 +237,7 @@ impl<'a> Prepared<'a> {
 
     /// Reads the source into the pipeline's destination. `tell` hears what goes on; when `interrupt` is ready, what was read
     /// is staged, and the next run goes on from there.
-    pub async fn run(
+    pub async fn load(
         &self,
         secrets: &Secrets,
         options: &Options,
@@ -202,8 +247,9 @@ impl<'a> Prepared<'a> {
         let plans = self.plans(&options.resources)?;
         self.unbound(&options.resources)?;
         self.has_cursor(options)?;
+        self.is_permitted(&options.resources)?;
         let target = Target::parse(&self.pipeline.destination)?;
-        let instance = self.start(secrets).await?;
+        let gate = self.gate(secrets)?;
         let digest = self.digest(options);
         let mut load_options = load::Options::new(&self.pipeline.name, &self.pipeline.dataset, &digest, plans);
         load_options.full_refresh = options.full_refresh;
@@ -215,7 +261,6 @@ impl<'a> Prepared<'a> {
         if resumed.interrupted.is_some() {
             tell(Event::Resumed(&resumed));
         }
-        let mut reading = Reading { instance, writer: Writer::new(loader), waits: BTreeMap::new() };
         let request = OpenRequest {
             source: self.source.clone(),
             resources: options.resources.clone(),
@@ -225,19 +270,22 @@ impl<'a> Prepared<'a> {
             load_id: resumed.load_id.clone(),
             extent: options.extent(),
         };
+        let (mut writer, mut waits) = (Writer::new(loader), Waits::new());
+        let mut reader = Reader::new(&self.connector, gate, self.grant.operator().limits.clone(), request);
         let outcome = tokio::select! {
             biased;
             () = interrupt => Err(Error::new(Class::Interrupted, "interrupted")
                 .advice("what was read is kept: the next run goes on from here")),
-            outcome = reading.read(&request, options.batch_rows(), tell) => outcome,
+            outcome = read(&mut reader, options, &mut writer, &mut waits, tell) => outcome,
         };
-        let Reading { instance, mut writer, waits } = reading;
+        let bill = reader.bill(&waits);
+        tell(Event::Bill(&bill));
         let summary = match outcome {
             Ok(summary) => summary,
             Err(error) => {
                 // What was read is not lost, whatever ended the run. Where it cannot be kept, that is the lesser news.
                 let kept = writer.keep().await;
-                let error = self.pipeline.locate(error);
+                let error = self.pipeline.locate(self.placed(error, &reader));
                 return Err(match kept {
                     Ok(()) if error.class == Class::Source && error.advice.is_none() => {
                         error.advice("what was read before is kept: the next run goes on from there")
@@ -254,33 +302,47 @@ impl<'a> Prepared<'a> {
         }
         tell(Event::Publishing);
         let published = writer.publish(summary.state).await?;
-        Ok(Report {
-            counts: summary.counts,
-            published,
-            waits,
-            resumed: resumed.interrupted.is_some(),
-            warnings,
-            peak_memory: instance.peak_memory(),
-        })
+        let (counts, resumed) = (summary.counts, resumed.interrupted.is_some());
+        Ok(Report { counts, published, waits, resumed, warnings, bill })
     }
 
-    /// An instance whose gate lets it reach what its description says, with the credentials bound to the origins that need
-    /// them.
-    async fn start(&self, secrets: &Secrets) -> Result<Instance> {
-        let parse = |origins: &[String]| origins.iter().map(|origin| origin.parse::<Origin>()).collect::<Result<_>>();
-        let policy =
-            Policy { origins: parse(&self.description.origins)?, private: parse(&self.pipeline.allow_private)? };
+    /// A gate that lets the connector reach what was granted, with the credentials bound to the origins that need them.
+    fn gate(&self, secrets: &Secrets) -> Result<Gate> {
+        let operator = self.grant.operator();
         let mut credentials = self.withheld.resolve(secrets).map_err(|error| self.pipeline.locate(error))?;
         for slot in &self.description.slots {
             let origins: Vec<Origin> = slot.origins.iter().map(|origin| origin.parse()).collect::<Result<_>>()?;
             credentials.bind(&slot.name, origins)?;
         }
-        if let Some(store) = &self.tokens {
-            credentials.keep_tokens(&self.pipeline.name, store);
+        if let Some(store) = self.tenant.tokens() {
+            credentials.keep_tokens(self.tenant.name(), &self.pipeline.name, store);
         }
-        let client = Client::new(&self.limits.http)?;
-        let gate = Gate::new(policy, credentials, client, self.limits.http.clone());
-        self.connector.start(gate, self.limits.clone()).await
+        let client = self.tenant.client(operator)?;
+        Ok(Gate::new(self.grant.policy(), credentials, client, operator.limits.clone()))
+    }
+
+    /// Says of a limit where it was reached, if the connector could not.
+    fn placed(&self, error: Error, reader: &Reader<'_>) -> Error {
+        let has = |label: &str| error.facts.iter().any(|(known, _)| *known == label);
+        if error.limit.is_none() || has("resource") {
+            return error;
+        }
+        let Some(url) = reader.last_url() else { return error };
+        let own = self.description.resources.iter().find(|resource| reading::is_of(&url, &resource.url));
+        let error = match own {
+            Some(resource) => error.fact("resource", &resource.name),
+            None => error,
+        };
+        error.fact("last page", url)
+    }
+
+    /// Checks that the policy permits the first request of every resource that is read.
+    fn is_permitted(&self, resources: &[String]) -> Result<()> {
+        let mut read = self.description.resources.iter().filter(|resource| match resources {
+            [] => resource.selected,
+            names => names.contains(&resource.name),
+        });
+        read.try_for_each(|resource| self.grant.check_url(&resource.name, &resource.url))
     }
 
     /// Checks that the resources that were asked for exist.
@@ -359,177 +421,4 @@ impl<'a> Prepared<'a> {
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
-}
-
-/// A connector that reads, and a loader that writes.
-struct Reading {
-    instance: Instance,
-    writer: Writer,
-    waits: BTreeMap<String, (u64, Duration)>,
-}
-
-impl Reading {
-    async fn read(
-        &mut self,
-        request: &OpenRequest,
-        batch_rows: u32,
-        tell: &mut (dyn FnMut(Event<'_>) + Send),
-    ) -> Result<sandbox::Summary> {
-        self.instance.open(request).await?;
-        loop {
-            match self.instance.next(batch_rows, BATCH_BYTES).await? {
-                Step::Batch(batch) => {
-                    tell(Event::Counts(&batch.counts));
-                    if self.writer.is_staged().await? {
-                        tell(Event::Staged);
-                    }
-                    self.writer.stage(load_batch(batch)).await?;
-                }
-                Step::Wait(wait) => {
-                    tell(Event::Counts(&wait.counts));
-                    let length = until(wait.until);
-                    tell(Event::Wait { resource: &wait.resource, reason: &wait.reason, wait: length });
-                    let waits = self.waits.entry(wait.resource).or_default();
-                    *waits = (waits.0 + 1, waits.1 + length);
-                    tokio::time::sleep(length).await;
-                }
-                Step::Done(summary) => return Ok(summary),
-            }
-        }
-    }
-}
-
-/// A loader that works on a thread of its own, one batch behind the connector.
-struct Writer {
-    /// The loader comes back with whether it staged durably. None only while a batch is handed over.
-    working: Option<JoinHandle<(Loader, Result<bool>)>>,
-}
-
-impl Writer {
-    fn new(loader: Loader) -> Self {
-        Self { working: Some(tokio::spawn(std::future::ready((loader, Ok(false))))) }
-    }
-
-    /// Waits until the batch before is taken. Whether it and all before it are staged durably.
-    async fn is_staged(&mut self) -> Result<bool> {
-        let (loader, is_staged) = self.taken().await?;
-        self.working = Some(tokio::spawn(std::future::ready((loader, Ok(false)))));
-        Ok(is_staged)
-    }
-
-    /// Hands over a batch, once the one before is staged.
-    async fn stage(&mut self, batch: load::Batch) -> Result<()> {
-        let mut loader = self.idle().await?;
-        self.working = Some(spawn_blocking(move || {
-            let staged = loader.stage(batch);
-            (loader, staged)
-        }));
-        Ok(())
-    }
-
-    /// Stages durably what was handed over.
-    async fn keep(&mut self) -> Result<()> {
-        let mut loader = self.idle().await?;
-        blocking(move || loader.commit()).await
-    }
-
-    /// Goes on only where every value went into its column as it is, and nothing else looks wrong.
-    async fn refuse(&mut self, suspicious: Vec<Error>) -> Result<()> {
-        let loader = self.idle().await?;
-        let loader = blocking(move || loader.refuse(suspicious)).await?;
-        *self = Self::new(loader);
-        Ok(())
-    }
-
-    async fn publish(&mut self, state: String) -> Result<Published> {
-        let loader = self.idle().await?;
-        blocking(move || loader.publish(&state)).await
-    }
-
-    /// The loader, once it has done its work.
-    async fn idle(&mut self) -> Result<Loader> {
-        self.taken().await.map(|(loader, _)| loader)
-    }
-
-    async fn taken(&mut self) -> Result<(Loader, bool)> {
-        let gone = || Error::new(Class::Internal, "the loader ended before its time");
-        let working = self.working.as_mut().ok_or_else(gone)?;
-        // Awaited in place, so that a caller that is dropped meanwhile leaves the loader here.
-        let (loader, staged) = working.await.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
-        self.working = None;
-        staged.map(|is_staged| (loader, is_staged))
-    }
-}
-
-/// Runs what blocks on a thread of its own.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::new(Class::Internal, error.to_string())))
-}
-
-/// How long it is until an instant in milliseconds since 1970.
-fn until(instant: u64) -> Duration {
-    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
-    Duration::from_millis(instant.saturating_sub(now))
-}
-
-fn write_disposition(of: &sandbox::WriteDisposition) -> load::WriteDisposition {
-    let merge = match of {
-        sandbox::WriteDisposition::Append => return load::WriteDisposition::Append,
-        sandbox::WriteDisposition::Replace => return load::WriteDisposition::Replace,
-        sandbox::WriteDisposition::Merge(merge) => merge,
-    };
-    load::WriteDisposition::Merge(load::Merge {
-        strategy: match &merge.strategy {
-            sandbox::MergeStrategy::DeleteInsert(merge_key) => {
-                load::Strategy::DeleteInsert { merge_key: merge_key.clone() }
-            }
-            sandbox::MergeStrategy::Upsert => load::Strategy::Upsert,
-            sandbox::MergeStrategy::InsertOnly => load::Strategy::InsertOnly,
-            sandbox::MergeStrategy::Scd2(scd2) => load::Strategy::Scd2(load::Scd2 {
-                valid_from: scd2.valid_from.clone(),
-                valid_to: scd2.valid_to.clone(),
-                row_version: scd2.row_version.clone(),
-                merge_key: scd2.merge_key.clone(),
-                active: scd2.active,
-                boundary: scd2.boundary,
-            }),
-        },
-        duplicates: match &merge.duplicates {
-            sandbox::Duplicates::KeepLast => load::Duplicates::KeepLast,
-            sandbox::Duplicates::KeepSmallest(column) => load::Duplicates::KeepSmallest(column.clone()),
-            sandbox::Duplicates::KeepLargest(column) => load::Duplicates::KeepLargest(column.clone()),
-            sandbox::Duplicates::KeepAll => load::Duplicates::KeepAll,
-        },
-        hard_delete: merge.hard_delete.clone(),
-    })
-}
-
-fn load_batch(batch: sandbox::Batch) -> load::Batch {
-    let column = |column: sandbox::Column| load::Column {
-        name: column.name,
-        data_type: match column.data_type {
-            sandbox::DataType::Text => load::DataType::Text,
-            sandbox::DataType::Bigint => load::DataType::Bigint,
-            sandbox::DataType::Double => load::DataType::Double,
-            sandbox::DataType::Boolean => load::DataType::Boolean,
-            sandbox::DataType::Timestamp => load::DataType::Timestamp,
-            sandbox::DataType::LocalTimestamp => load::DataType::LocalTimestamp,
-            sandbox::DataType::Date => load::DataType::Date,
-            sandbox::DataType::Time => load::DataType::Time,
-            sandbox::DataType::Binary => load::DataType::Binary,
-            sandbox::DataType::Decimal((precision, scale)) => load::DataType::Decimal(precision, scale),
-            sandbox::DataType::Json => load::DataType::Json,
-        },
-        nullable: column.nullable,
-    };
-    let tables = batch.tables.into_iter().map(|table| load::TableRows {
-        table: table.table,
-        resource: table.resource,
-        parent: table.parent,
-        rows: table.rows,
-        roots: table.roots,
-        new_columns: table.new_columns.into_iter().map(column).collect(),
-        widened_columns: table.widened_columns.into_iter().map(column).collect(),
-    });
-    load::Batch { tables: tables.collect(), state: batch.state, schema: batch.schema, changes: batch.changes }
 }

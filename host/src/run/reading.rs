@@ -1,0 +1,188 @@
+//! Reading: a connector that is asked for rows, and dropped while it waits for long.
+
+use super::bill::Bill;
+use super::convert::load_batch;
+use super::writer::Writer;
+use super::{BATCH_BYTES, Event, Options, Waits};
+use crate::Result;
+use crate::gate::{Gate, Origin};
+use crate::limits::Limits;
+use crate::sandbox::{Connector, Instance, OpenRequest, ResourceCounts, Step, Summary, Usage};
+use jiff::Timestamp;
+use std::time::Duration;
+use url::Url;
+
+/// A connector that reads a source, and what it takes to begin again where it was.
+pub(super) struct Reader<'c> {
+    connector: &'c Connector,
+    gate: Gate,
+    limits: Limits,
+    /// How to open it: with the state and the schema of what it handed over last.
+    request: OpenRequest,
+    /// None before it is started, and while it is parked.
+    instance: Option<Instance>,
+    /// What the instances before took.
+    before: Usage,
+    /// What each resource came to in the instances before, and in all.
+    counts_before: Vec<ResourceCounts>,
+    counts: Vec<ResourceCounts>,
+    starts: u64,
+    rows: u64,
+}
+
+impl<'c> Reader<'c> {
+    pub fn new(connector: &'c Connector, gate: Gate, limits: Limits, request: OpenRequest) -> Self {
+        let (before, counts_before, counts, starts, rows) = Default::default();
+        Self { connector, gate, limits, request, instance: None, before, counts_before, counts, starts, rows }
+    }
+
+    /// What the connector has next.
+    async fn next(&mut self, batch_rows: u32) -> Result<Step> {
+        let instance = match &mut self.instance {
+            Some(instance) => instance,
+            none => {
+                let instance = none.insert(self.connector.start(self.gate.clone(), self.limits.clone()).await?);
+                self.starts += 1;
+                instance.open(&self.request).await?;
+                instance
+            }
+        };
+        let mut step = instance.next(batch_rows, BATCH_BYTES).await?;
+        let counts = match &mut step {
+            Step::Batch(batch) => &mut batch.counts,
+            Step::Wait(wait) => &mut wait.counts,
+            Step::Done(summary) => &mut summary.counts,
+        };
+        add(counts, &self.counts_before);
+        self.counts.clone_from(counts);
+        match &step {
+            Step::Batch(batch) => {
+                self.rows += batch.tables.iter().map(|table| table.rows.num_rows() as u64).sum::<u64>();
+                self.request.state = Some(batch.state.clone());
+                if let Some(schema) = &batch.schema {
+                    self.request.schema = Some(schema.clone());
+                }
+            }
+            Step::Wait(wait) => self.request.state = Some(wait.state.clone()),
+            Step::Done(_) => {}
+        }
+        Ok(step)
+    }
+
+    /// Drops the instance. The next one begins from the state that was given last.
+    fn park(&mut self) {
+        if let Some(instance) = self.instance.take() {
+            self.before = self.before.and(instance.usage());
+            self.counts_before.clone_from(&self.counts);
+        }
+    }
+
+    /// The URL of the last request, without secrets.
+    pub fn last_url(&self) -> Option<String> {
+        self.gate.last_url()
+    }
+
+    /// What it took so far, with these waits.
+    pub fn bill(&self, waits: &Waits) -> Bill {
+        let usage = self.instance.as_ref().map_or(self.before, |instance| self.before.and(instance.usage()));
+        let counts = self.gate.counts();
+        let waited = waits.values().map(|(_, length)| *length).sum::<Duration>().as_millis();
+        Bill {
+            instructions: usage.instructions,
+            peak_memory: usage.peak_memory as u64,
+            requests: counts.requests,
+            bytes_out: counts.sent,
+            bytes_in: counts.received,
+            waits: waits.values().map(|(times, _)| times).sum(),
+            waited_ms: u64::try_from(waited).unwrap_or(u64::MAX),
+            rows: self.rows,
+            starts: self.starts,
+        }
+    }
+}
+
+/// Reads all that there is, and hands it to the writer.
+pub(super) async fn read(
+    reader: &mut Reader<'_>,
+    options: &Options,
+    writer: &mut Writer,
+    waits: &mut Waits,
+    tell: &mut (dyn FnMut(Event<'_>) + Send),
+) -> Result<Summary> {
+    loop {
+        match reader.next(options.batch_rows()).await? {
+            Step::Batch(batch) => {
+                tell(Event::Counts(&batch.counts));
+                if writer.is_staged().await? {
+                    tell(Event::Staged);
+                }
+                writer.stage(load_batch(batch)).await?;
+            }
+            Step::Wait(wait) => {
+                tell(Event::Counts(&wait.counts));
+                let length = until(wait.until);
+                tell(Event::Wait { resource: &wait.resource, reason: &wait.reason, wait: length });
+                let of_resource = waits.entry(wait.resource).or_default();
+                *of_resource = (of_resource.0 + 1, of_resource.1 + length);
+                if options.park_after.is_some_and(|threshold| length > threshold) {
+                    reader.park();
+                }
+                tokio::time::sleep(length).await;
+            }
+            Step::Done(summary) => return Ok(summary),
+        }
+    }
+}
+
+/// Adds what the same resources came to before.
+fn add(counts: &mut [ResourceCounts], before: &[ResourceCounts]) {
+    for own in counts {
+        let Some(before) = before.iter().find(|before| before.resource == own.resource) else { continue };
+        own.requests += before.requests;
+        own.retries += before.retries;
+        own.pages += before.pages;
+        own.rows += before.rows;
+        own.filtered += before.filtered;
+    }
+}
+
+/// How long it is until an instant in milliseconds since 1970.
+pub(super) fn until(instant: u64) -> Duration {
+    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+    Duration::from_millis(instant.saturating_sub(now))
+}
+
+/// Whether a URL is one that a resource asks for, by the URL of its first request, in which a step of the path may be a
+/// template.
+pub(super) fn is_of(url: &str, template: &str) -> bool {
+    let Some((url, origin)) = Url::parse(url).ok().and_then(|url| Some((url.clone(), Origin::of(&url).ok()?))) else {
+        return false;
+    };
+    let path = template.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = path.split_once("://") else { return false };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_own = format!("{scheme}://{authority}").parse::<Origin>().is_ok_and(|own| own == origin);
+    let same = |(own, step): (&str, &str)| own == step || (step.contains('{') && step.contains('}'));
+    let (own, steps) = (url.path().trim_start_matches('/').split('/'), path.split('/'));
+    is_own && own.clone().count() == steps.clone().count() && own.zip(steps).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn a_url_is_of_the_resource_whose_path_it_has() {
+        let url = "http://a.example:80/v1/users/7/orders?page=3";
+        for (template, own) in [
+            ("http://a.example/v1/users/{user_id}/orders?limit=20", true),
+            ("http://a.example:80/v1/users/{resources.users.id}/orders", true),
+            ("http://a.example/v1/users/{user_id}", false),
+            ("http://a.example/v1/users/{user_id}/items", false),
+            ("https://a.example/v1/users/{user_id}/orders", false),
+            ("", false),
+        ] {
+            assert_eq!(is_of(url, template), own, "{template}");
+        }
+    }
+}

@@ -232,7 +232,7 @@ impl TokenSource {
                 };
             }
             Ok(response) => self.refused(response),
-            Err(Failure::Denied(why)) => {
+            Err(Failure::Denied(why) | Failure::Redirect(why)) => {
                 Error::new(Kind::Permission, format!("the request for a token was denied: {why}"))
             }
             Err(Failure::TooLarge(why)) => {

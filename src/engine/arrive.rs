@@ -106,6 +106,7 @@ impl<T: Transport> Reader<T> {
                 (kind_of(response.status), message, Some(response))
             }
             Err(Failure::Denied(why)) => (Kind::Permission, format!("the host denied the request: {why}"), None),
+            Err(Failure::Redirect(why)) => (Kind::Upstream, format!("the redirect was not followed: {why}"), None),
             Err(Failure::TooLarge(why)) => (Kind::Limit, format!("the response is too large: {why}"), None),
             Err(Failure::Network(why)) => (Kind::Transient, format!("the request failed: {why}"), None),
         };

@@ -1,13 +1,14 @@
 //! Fetching: sends what is due, in the order of delivery.
 
 use super::chain::{Chain, Fetch, Next, Page};
+use super::redirect::Sent;
 use super::skipped::is_of_one_chain;
-use super::transport::Transport;
+use super::transport::{Failure, RequestId, Transport};
 use super::{Reader, guard};
 use crate::config::model::OnError;
 use crate::error::Error;
 use crate::paginate::Following;
-use crate::request::{Method, redacted};
+use crate::request::{Method, Response, redacted};
 use std::ops::ControlFlow;
 
 /// Pages that are in flight, waiting or undelivered, for each place in the window. While the chain that is delivered next goes
@@ -27,16 +28,41 @@ struct Ahead {
 impl<T: Transport> Reader<T> {
     pub(super) fn poll(&mut self, until: Option<u64>) {
         for (id, outcome) in self.transport.poll(until) {
-            self.in_flight = self.in_flight.saturating_sub(1);
             self.pace.arrived(id, &outcome, self.transport.now());
+            let sent = self.sent.remove(&id);
             if self.abandoned.remove(&id) {
+                self.in_flight = self.in_flight.saturating_sub(1);
                 continue;
             }
+            let Some(outcome) = self.follow_redirect(id, sent, outcome) else { continue };
+            self.in_flight = self.in_flight.saturating_sub(1);
             match self.tokens.iter_mut().find(|token| token.is_asked_by(id)) {
                 Some(token) => token.arrive(outcome, self.transport.now()),
                 None => drop(self.arrived.insert(id, outcome)),
             }
         }
+    }
+
+    /// Asks elsewhere, where the response says so: none then, since the request is in flight again.
+    fn follow_redirect(
+        &mut self,
+        id: RequestId,
+        sent: Option<Sent>,
+        outcome: Result<Response, Failure>,
+    ) -> Option<Result<Response, Failure>> {
+        let (Some(sent), Ok(response)) = (sent, &outcome) else { return Some(outcome) };
+        let request = match sent.redirected(response, &self.origins) {
+            Ok(Some(request)) => request,
+            Ok(None) => return Some(outcome),
+            Err(failure) => return Some(Err(failure)),
+        };
+        let Sent { resource, hops, .. } = sent;
+        let limits = self.plan.resources.get(resource).map_or((0, 0), |resource| (resource.quota, resource.room));
+        self.pace.sent(id, limits, self.transport.now());
+        self.count(resource, |counts| counts.requests += 1);
+        self.sent.insert(id, Sent { resource, request: request.clone(), hops: hops + 1 });
+        self.transport.send(id, request);
+        None
     }
 
     /// Takes in what arrived and sends what is due, in the order of delivery, as far ahead as the window permits.
@@ -198,6 +224,7 @@ impl<T: Transport> Reader<T> {
                     counts.retries += u64::from(attempts > 0);
                 });
                 page.fetch = Fetch::InFlight { id: self.last_id, attempt: attempts + 1 };
+                self.sent.insert(self.last_id, Sent { resource: chain.resource, request: request.clone(), hops: 0 });
                 self.transport.send(self.last_id, request);
             }
             Err(error) => page.fetch = Fetch::Failed(Box::new(error)),

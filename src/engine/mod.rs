@@ -16,6 +16,7 @@ mod fetch;
 mod guard;
 mod pace;
 mod receive;
+mod redirect;
 mod seeds;
 mod skipped;
 mod state;
@@ -35,6 +36,7 @@ pub use counts::Counts;
 use cursors::Cursors;
 use deliver::{Delivery, Room};
 use pace::Pace;
+use redirect::Sent;
 use skipped::Skipped;
 use state::State;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -105,6 +107,10 @@ pub struct Reader<T> {
     /// Bytes of the response that arrived last.
     last_size: usize,
     arrived: BTreeMap<RequestId, Result<Response, Failure>>,
+    /// Requests of pages in flight, for redirects.
+    sent: BTreeMap<RequestId, Sent>,
+    /// The origins that redirects may lead to.
+    origins: BTreeSet<String>,
     /// Requests in flight whose responses nothing needs any more.
     abandoned: BTreeSet<RequestId>,
     warnings: Vec<Error>,
@@ -171,6 +177,8 @@ impl<T: Transport> Reader<T> {
             in_flight: 0,
             last_size: 0,
             arrived: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            origins: plan.origins(),
             abandoned: BTreeSet::new(),
             warnings: Vec::new(),
             unmatched: BTreeMap::new(),

@@ -12,6 +12,8 @@ pub enum Failure {
     Denied(String),
     /// The response is larger than permitted. Never tried again.
     TooLarge(String),
+    /// A redirect was not followed. Never tried again.
+    Redirect(String),
     /// The network failed, the time was up, or the body broke off.
     Network(String),
 }

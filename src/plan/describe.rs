@@ -46,24 +46,28 @@ pub struct Slot {
 }
 
 impl Plan {
+    /// Every origin that requests go to, those for tokens too.
+    pub fn origins(&self) -> BTreeSet<String> {
+        let of_tokens = self.tokens.iter().filter_map(|token| token.origin.clone());
+        self.resources.iter().filter_map(Resource::origin).chain(of_tokens).collect()
+    }
+
     /// What the source asks for.
     pub fn describe(self) -> Description {
-        let mut origins = BTreeSet::new();
         let mut slots: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for resource in &self.resources {
             let Some(origin) = resource.origin() else { continue };
             for slot in resource.slots() {
                 slots.entry(slot).or_default().insert(origin.clone());
             }
-            origins.insert(origin);
         }
         // Where no host signs, the connector asks for tokens itself; what it asks with goes nowhere else.
         for token in &self.tokens {
             for slot in token.auth.slots() {
                 slots.entry(slot).or_default().extend(token.origin.clone());
             }
-            origins.extend(token.origin.clone());
         }
+        let origins = self.origins();
         let name_of = |index: usize| self.resources.get(index).map(|parent| parent.name.clone());
         let resources = self.resources.iter().map(|resource| ResourceDescription {
             name: resource.name.clone(),

@@ -18,6 +18,7 @@ mod demo;
 mod destinations;
 mod dice;
 mod docs;
+mod egress;
 mod errors;
 mod faults;
 mod golden;

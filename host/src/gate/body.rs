@@ -1,5 +1,6 @@
 //! The body of a response, on its way to the connector.
 
+use super::echo::Echo;
 use super::failure::Failure;
 use super::sender::Run;
 use crate::limits::{RECEIVED, RESPONSE_SIZE};
@@ -24,6 +25,8 @@ pub(super) struct CappedBody {
     /// The longest time between two pieces.
     pause: Duration,
     deadline: Instant,
+    /// Masks the secrets that the response holds.
+    echo: Echo,
 }
 
 struct Inner {
@@ -41,8 +44,9 @@ impl CappedBody {
         pause: Duration,
         deadline: Instant,
         permit: OwnedSemaphorePermit,
+        echo: Echo,
     ) -> Self {
-        Self { inner: Some(Inner { body, timer: None, _permit: permit }), size: 0, run, pause, deadline }
+        Self { inner: Some(Inner { body, timer: None, _permit: permit }), size: 0, run, pause, deadline, echo }
     }
 
     /// Counts a piece against the limits.
@@ -99,21 +103,27 @@ impl Body for CappedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Code>>> {
         let (pause, deadline) = (self.pause, self.deadline);
-        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
-        let piece = match ready!(inner.poll_piece(cx, pause, deadline)) {
-            None => {
+        loop {
+            let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
+            let piece = match ready!(inner.poll_piece(cx, pause, deadline)) {
+                None => {
+                    self.inner = None;
+                    let rest = self.echo.finish();
+                    return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
+                }
+                Some(Err(code)) => Err(code),
+                Some(Ok(piece)) => match self.count(piece.len()) {
+                    Ok(()) => match self.echo.push(piece) {
+                        held if held.is_empty() => continue,
+                        piece => Ok(Frame::data(piece)),
+                    },
+                    Err(failure) => Err(self.run.remember(failure)),
+                },
+            };
+            if piece.is_err() {
                 self.inner = None;
-                return Poll::Ready(None);
             }
-            Some(Err(code)) => Err(code),
-            Some(Ok(piece)) => match self.count(piece.len()) {
-                Ok(()) => Ok(Frame::data(piece)),
-                Err(failure) => Err(self.run.remember(failure)),
-            },
-        };
-        if piece.is_err() {
-            self.inner = None;
+            return Poll::Ready(Some(piece));
         }
-        Poll::Ready(Some(piece))
     }
 }

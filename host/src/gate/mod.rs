@@ -11,7 +11,7 @@
 //!    token that rotates in a [`TokenStore`].
 //! 4. The address is not a private one ([`address::refusal`]), unless the operator named the origin. The address that was
 //!    checked is the one that is connected to ([`Client`]).
-//! 5. The response stays within its size and time, and is a whole one.
+//! 5. The response stays within its size and time, and is a whole one. Secrets that it holds are masked.
 //!
 //! A denial is an error that the connector sees, never a trap, and the gate keeps it for the person ([`Gate::denial`]).
 
@@ -20,6 +20,7 @@ mod body;
 mod client;
 mod coding;
 mod credentials;
+mod echo;
 mod failure;
 mod headers;
 mod origin;

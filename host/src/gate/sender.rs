@@ -4,6 +4,7 @@ use super::body::CappedBody;
 use super::client::Client;
 use super::coding;
 use super::credentials::{Credential, Credentials, Unsigned, put};
+use super::echo::{Echo, mask_headers};
 use super::failure::{Failure, check_literal};
 use super::headers;
 use super::origin::Origin;
@@ -234,7 +235,9 @@ impl Run {
             if let Some(count) = signed_with {
                 head.headers.insert(CREDENTIAL_HEADER, HeaderValue::from(count));
             }
-            let body = CappedBody::new(body, self, between_bytes, deadline, permit).boxed_unsync();
+            let echoes = self.credentials.redactor().echoes();
+            mask_headers(&echoes, &mut head.headers);
+            let body = CappedBody::new(body, self, between_bytes, deadline, permit, Echo::new(echoes)).boxed_unsync();
             return Ok(Response::from_parts(head, body));
         }
     }

@@ -6,6 +6,7 @@ use crate::limits::Limits;
 use crate::{Class, Error, Result};
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -15,7 +16,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_layer::Layer;
@@ -184,7 +185,24 @@ where
 }
 
 /// TLS 1.2 and 1.3 with `ring`, given by hand so that it does not matter what else the program installs.
+///
+/// Without roots of their own all clients share what the machine trusts, which takes milliseconds and a megabyte to read; each
+/// has its own memory of sessions.
 fn tls(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
+    static OF_THE_MACHINE: Mutex<Option<ClientConfig>> = Mutex::new(None);
+    if !roots.is_empty() {
+        return tls_with(roots);
+    }
+    let mut shared = OF_THE_MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut config = match shared.as_ref() {
+        Some(config) => config.clone(),
+        None => shared.insert(tls_with(roots)?).clone(),
+    };
+    config.resumption = Resumption::default();
+    Ok(config)
+}
+
+fn tls_with(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
     let provider: Arc<CryptoProvider> = ring::default_provider().into();
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let no_roots = roots.is_empty();

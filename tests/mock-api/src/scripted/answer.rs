@@ -16,9 +16,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// More requests than any test of an API of a few pages makes: a client that does not end is refused.
-const MOST: usize = 300;
-
 /// What all connections share.
 #[derive(Clone)]
 pub(super) struct Service {
@@ -32,7 +29,8 @@ struct State {
     asked: Vec<Asked>,
     /// How many tokens were given.
     issued: usize,
-    window: Window,
+    /// By whom the quota tells apart.
+    windows: BTreeMap<Option<String>, Window>,
     /// How often each answer was given, by route and place.
     given: BTreeMap<(usize, usize), usize>,
 }
@@ -73,7 +71,7 @@ impl Service {
         let asked = Asked::new(request, paging);
         let before = state.asked.iter().filter(|other| **other == asked).count();
         state.asked.push(asked.clone());
-        if state.asked.len() > MOST {
+        if state.asked.len() > script.most_requests {
             return refusal(400, "more requests than any test makes");
         }
         let mut recorded = script.recorded.iter().filter(|recorded| recorded.asked() == asked);
@@ -94,7 +92,11 @@ impl Service {
         }
         let mut told = Vec::new();
         if let Some(quota) = &script.quota {
-            let (is_admitted, headers) = state.window.count(quota, Instant::now());
+            let (is_admitted, headers) = state
+                .windows
+                .entry(quota.by.as_ref().and_then(|by| request.at(by)))
+                .or_default()
+                .count(quota, Instant::now());
             if !is_admitted {
                 return (429, headers, json!({"refused": "too many requests"}).to_string());
             }

@@ -1,5 +1,6 @@
 //! A limit on the rate of requests, counted in windows of time, and told in every answer.
 
+use super::script::Place;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ pub(super) struct Quota {
     pub(super) requests: usize,
     /// How long a window is, in seconds. The first begins with the first request.
     pub(super) per: f64,
+    /// What tells those apart who have windows of their own: `header.authorization`. One window for all where absent.
+    pub(super) by: Option<Place>,
 }
 
 /// The window that is counted.

@@ -14,6 +14,10 @@ pub struct Script {
     pub(super) auth: Credential,
     /// How many requests are admitted in a time; all of them where absent.
     pub(super) quota: Option<Quota>,
+    /// After so many requests all are refused: a client that does not end. 300 where absent, which is more than any test of an
+    /// API of a few pages makes.
+    #[serde(default = "many")]
+    pub(super) most_requests: usize,
     /// Where tokens are to be had.
     #[serde(default)]
     pub(super) tokens: Vec<Tokens>,
@@ -221,6 +225,10 @@ pub(super) fn get() -> String {
 
 fn next() -> String {
     "next".to_owned()
+}
+
+fn many() -> usize {
+    300
 }
 
 fn ok() -> u16 {

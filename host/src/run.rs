@@ -8,8 +8,9 @@
 //! checked, previewed or run. Reading and writing overlap: while one batch is staged the connector fetches the next.
 
 use crate::destination::Target;
+use crate::gate::tape::{Beginning, Part, Tape};
 use crate::gate::{Client, Gate, Origin, Policy, Secrets, TokenFiles, TokenStore, Withheld};
-use crate::load::{self, Loader, Published, Resumed};
+use crate::load::{self, Loader, Published, Repeats, Resumed};
 use crate::pipeline::{Parted, Pipeline};
 use crate::sandbox::{
     self, Connector, Description, Extent, Instance, Limits, OpenRequest, ResourceCounts, SourceConfig, Step,
@@ -17,6 +18,7 @@ use crate::sandbox::{
 use crate::{Class, Error, Result};
 use arrow_array::RecordBatch;
 use jiff::Timestamp;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -108,6 +110,7 @@ pub struct Prepared<'a> {
     source: SourceConfig,
     withheld: Withheld,
     tokens: Option<Arc<dyn TokenStore>>,
+    tape: Option<Tape>,
     /// What the source asks for.
     pub description: Description,
     limits: Limits,
@@ -128,12 +131,17 @@ impl<'a> Prepared<'a> {
             }
         };
         let tokens = TokenFiles::of_user().map(|files| Arc::new(files) as Arc<dyn TokenStore>);
-        Ok(Self { pipeline, connector, source, withheld, tokens, description, limits })
+        Ok(Self { pipeline, connector, source, withheld, tokens, tape: None, description, limits })
     }
 
     /// Keeps refresh tokens that rotate in another place than files of the user.
     pub fn keep_tokens(&mut self, store: Arc<dyn TokenStore>) {
         self.tokens = Some(store);
+    }
+
+    /// Records the next call on a tape, or replays it from one: then no secret is read, and nothing is sent.
+    pub fn use_tape(&mut self, tape: Tape) {
+        self.tape = Some(tape);
     }
 
     /// The origins that the host itself asks for tokens, by the place of the `auth` object.
@@ -152,7 +160,9 @@ impl<'a> Prepared<'a> {
         let Pipeline { name, dataset, destination, .. } = self.pipeline;
         load::Options::new(name, dataset, "", self.plans(&[])?).check(&Target::parse(destination)?)?;
         let mut instance = self.start(secrets).await?;
-        instance.check(&self.source).await.map_err(|error| self.pipeline.locate(error))
+        self.begin_tape("check", &self.request(&[]), 0)?;
+        let checked = instance.check(&self.source).await;
+        self.end_tape(checked).map(drop).map_err(|error| self.pipeline.locate(error))
     }
 
     /// The first rows of a resource's root table, as record batches.
@@ -161,21 +171,37 @@ impl<'a> Prepared<'a> {
         self.selected(&resources)?;
         self.unbound(&resources)?;
         let mut instance = self.start(secrets).await?;
-        let request = OpenRequest {
+        let request = self.request(&resources);
+        self.begin_tape("preview", &request, rows)?;
+        let found = self.first_rows(&mut instance, &request, rows).await;
+        self.end_tape(found).map(|(rows, _)| rows).map_err(|error| self.pipeline.locate(error))
+    }
+
+    /// A reader that looks at the beginning only.
+    fn request(&self, resources: &[String]) -> OpenRequest {
+        OpenRequest {
             source: self.source.clone(),
-            resources,
+            resources: resources.to_vec(),
             state: None,
             schema: None,
             // What is fetched ahead would mostly be thrown away.
             window: 2,
             load_id: String::new(),
             extent: Extent::default(),
-        };
-        instance.open(&request).await.map_err(|error| self.pipeline.locate(error))?;
+        }
+    }
+
+    async fn first_rows(
+        &self,
+        instance: &mut Instance,
+        request: &OpenRequest,
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        instance.open(request).await?;
         let (mut found, mut missing) = (Vec::new(), rows);
         while missing > 0 {
             let most = u32::try_from(missing).unwrap_or(u32::MAX);
-            match instance.next(most, BATCH_BYTES).await.map_err(|error| self.pipeline.locate(error))? {
+            match instance.next(most, BATCH_BYTES).await? {
                 Step::Batch(batch) => {
                     for table in batch.tables.into_iter().filter(|table| table.parent.is_none()) {
                         let rows = table.rows.slice(0, table.rows.num_rows().min(missing));
@@ -183,7 +209,7 @@ impl<'a> Prepared<'a> {
                         found.push(rows);
                     }
                 }
-                Step::Wait(wait) => tokio::time::sleep(until(wait.until)).await,
+                Step::Wait(wait) => tokio::time::sleep(pause(instance, wait.until)).await,
                 Step::Done(_) => break,
             }
         }
@@ -203,10 +229,24 @@ impl<'a> Prepared<'a> {
         self.unbound(&options.resources)?;
         self.has_cursor(options)?;
         let target = Target::parse(&self.pipeline.destination)?;
+        let mut request = OpenRequest {
+            source: self.source.clone(),
+            resources: options.resources.clone(),
+            state: None,
+            schema: None,
+            window: options.window,
+            load_id: String::new(),
+            extent: options.extent(),
+        };
+        if let Some(tape) = &self.tape {
+            // Before the destination is touched.
+            tape.check(&self.beginning("run", &request, options.batch_rows() as usize))?;
+        }
         let instance = self.start(secrets).await?;
         let digest = self.digest(options);
         let mut load_options = load::Options::new(&self.pipeline.name, &self.pipeline.dataset, &digest, plans);
         load_options.full_refresh = options.full_refresh;
+        load_options.repeats = self.tape.as_ref().and_then(Tape::repeats);
         load_options.limits.memory_limit.clone_from(&options.memory_limit);
         if let Some(rows) = options.commit_rows {
             load_options.commit_rows = rows;
@@ -216,24 +256,20 @@ impl<'a> Prepared<'a> {
             tell(Event::Resumed(&resumed));
         }
         let mut reading = Reading { instance, writer: Writer::new(loader), waits: BTreeMap::new() };
-        let request = OpenRequest {
-            source: self.source.clone(),
-            resources: options.resources.clone(),
-            state: resumed.state.clone(),
-            schema: resumed.schema.clone(),
-            window: options.window,
-            load_id: resumed.load_id.clone(),
-            extent: options.extent(),
-        };
+        request.state.clone_from(&resumed.state);
+        request.schema.clone_from(&resumed.schema);
+        request.load_id.clone_from(&resumed.load_id);
+        self.begin_tape("run", &request, options.batch_rows() as usize)?;
         let outcome = tokio::select! {
             biased;
             () = interrupt => Err(Error::new(Class::Interrupted, "interrupted")
                 .advice("what was read is kept: the next run goes on from here")),
             outcome = reading.read(&request, options.batch_rows(), tell) => outcome,
         };
+        let outcome = self.end_tape(outcome);
         let Reading { instance, mut writer, waits } = reading;
-        let summary = match outcome {
-            Ok(summary) => summary,
+        let (summary, of_tape) = match outcome {
+            Ok(outcome) => outcome,
             Err(error) => {
                 // What was read is not lost, whatever ended the run. Where it cannot be kept, that is the lesser news.
                 let kept = writer.keep().await;
@@ -248,10 +284,11 @@ impl<'a> Prepared<'a> {
             }
         };
         tell(Event::Counts(&summary.counts));
-        let warnings: Vec<_> = summary.warnings.into_iter().map(|warning| self.pipeline.locate(warning)).collect();
+        let mut warnings: Vec<_> = summary.warnings.into_iter().map(|warning| self.pipeline.locate(warning)).collect();
         if options.strict {
             writer.refuse(warnings.clone()).await?;
         }
+        warnings.extend(of_tape);
         tell(Event::Publishing);
         let published = writer.publish(summary.state).await?;
         Ok(Report {
@@ -270,6 +307,10 @@ impl<'a> Prepared<'a> {
         let parse = |origins: &[String]| origins.iter().map(|origin| origin.parse::<Origin>()).collect::<Result<_>>();
         let policy =
             Policy { origins: parse(&self.description.origins)?, private: parse(&self.pipeline.allow_private)? };
+        if let Some(tape) = self.tape.as_ref().filter(|tape| tape.is_replay()) {
+            let gate = Gate::replaying(policy, self.limits.http.clone(), tape.clone());
+            return self.connector.start(gate, self.limits.clone()).await;
+        }
         let mut credentials = self.withheld.resolve(secrets).map_err(|error| self.pipeline.locate(error))?;
         for slot in &self.description.slots {
             let origins: Vec<Origin> = slot.origins.iter().map(|origin| origin.parse()).collect::<Result<_>>()?;
@@ -280,7 +321,51 @@ impl<'a> Prepared<'a> {
         }
         let client = Client::new(&self.limits.http)?;
         let gate = Gate::new(policy, credentials, client, self.limits.http.clone());
+        let gate = match &self.tape {
+            Some(tape) => gate.recording(tape.clone()),
+            None => gate,
+        };
         self.connector.start(gate, self.limits.clone()).await
+    }
+
+    /// What decides what the connector does, apart from where it begins and what it is answered.
+    fn beginning(&self, command: &str, request: &OpenRequest, rows: usize) -> Beginning {
+        let OpenRequest { source, resources, window, load_id, extent, .. } = request;
+        let Extent { since, until, full_refresh } = extent;
+        let parts = vec![
+            (Part::Command, command.to_owned()),
+            (Part::Component, self.connector.digest().to_owned()),
+            (Part::Config, source.config.clone()),
+            (Part::Params, source.params.clone()),
+            (Part::Bindings, source.bindings.clone()),
+            (Part::Resources, json!(resources).to_string()),
+            (Part::Extent, json!({"since": since, "until": until, "full_refresh": full_refresh}).to_string()),
+            (Part::Window, window.to_string()),
+            (Part::Batches, json!({"rows": rows, "bytes": BATCH_BYTES}).to_string()),
+        ];
+        Beginning { load_id: load_id.clone(), parts }
+    }
+
+    /// Puts on the tape what the connector begins with; a replay must begin with the same.
+    fn begin_tape(&self, command: &str, request: &OpenRequest, rows: usize) -> Result<()> {
+        let Some(tape) = &self.tape else { return Ok(()) };
+        let mut beginning = self.beginning(command, request, rows);
+        beginning.parts.push((Part::State, Repeats::named(request.state.as_deref())));
+        beginning.parts.push((Part::Schema, Repeats::named(request.schema.as_deref())));
+        tape.begin(&beginning)
+    }
+
+    /// Ends the tape after the connector's last call, with what came of it. Gives what there is to say of the tape.
+    fn end_tape<T>(&self, outcome: Result<T>) -> Result<(T, Option<Error>)> {
+        let Some(tape) = &self.tape else { return outcome.map(|value| (value, None)) };
+        let ended = tape.end(outcome.as_ref().err());
+        match (outcome, ended) {
+            (Ok(value), ended) => ended.map(|warning| (value, warning)),
+            // What sent a replay astray comes before what followed from it.
+            (Err(_), Err(error)) if tape.is_replay() => Err(error),
+            (Err(error), Err(other)) => Err(error.fact("also", other)),
+            (Err(error), Ok(_)) => Err(error),
+        }
     }
 
     /// Checks that the resources that were asked for exist.
@@ -387,7 +472,7 @@ impl Reading {
                 }
                 Step::Wait(wait) => {
                     tell(Event::Counts(&wait.counts));
-                    let length = until(wait.until);
+                    let length = pause(&self.instance, wait.until);
                     tell(Event::Wait { resource: &wait.resource, reason: &wait.reason, wait: length });
                     let waits = self.waits.entry(wait.resource).or_default();
                     *waits = (waits.0 + 1, waits.1 + length);
@@ -466,8 +551,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::new(Class::Internal, error.to_string())))
 }
 
-/// How long it is until an instant in milliseconds since 1970.
-fn until(instant: u64) -> Duration {
+/// How long it is until an instant in milliseconds since 1970. A replay does not wait: what comes then stands on the tape.
+fn pause(instance: &Instance, instant: u64) -> Duration {
+    if instance.gate().tape().is_some_and(Tape::is_replay) {
+        return Duration::ZERO;
+    }
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     Duration::from_millis(instant.saturating_sub(now))
 }

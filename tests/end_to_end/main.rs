@@ -31,3 +31,4 @@ mod server;
 mod setting;
 mod shaping;
 mod tables;
+mod tape;

@@ -6,12 +6,12 @@ mod progress;
 mod records;
 mod report;
 
-use crate::gate::Secrets;
+use crate::gate::{Secrets, Tape};
 use crate::pipeline::{self, Pipeline};
 use crate::run::{Options, Prepared};
 use crate::sandbox::{CodeCache, Connector, Host, HostOptions, Limits};
 use crate::{COMPONENT, Class, Error, Result, import};
-use args::{Cli, Command, Form, SourceArgs};
+use args::{Cli, Command, Form, SourceArgs, TapeArgs};
 use clap::Parser;
 use progress::Progress;
 use serde_json::Value;
@@ -45,7 +45,8 @@ async fn command(command: Command) -> Result<()> {
         Command::Check(args) => {
             let (pipeline, secrets) = read(&args.source)?;
             let connector = connector(&args.source)?;
-            let prepared = prepare(&pipeline, &connector).await?;
+            let mut prepared = prepare(&pipeline, &connector).await?;
+            use_tape(&mut prepared, &args.tape)?;
             prepared.check(&secrets).await?;
             let resources = prepared.description.resources.len();
             let origins = prepared.description.origins.join(", ");
@@ -63,7 +64,8 @@ async fn command(command: Command) -> Result<()> {
         Command::Preview(args) => {
             let (pipeline, secrets) = read(&args.source)?;
             let connector = connector(&args.source)?;
-            let prepared = prepare(&pipeline, &connector).await?;
+            let mut prepared = prepare(&pipeline, &connector).await?;
+            use_tape(&mut prepared, &args.tape)?;
             let rows = prepared.preview(&secrets, &args.resource, args.rows).await?;
             print(&report::rows(&rows)?)
         }
@@ -89,7 +91,8 @@ async fn run(args: args::Run) -> Result<()> {
     pipeline.destination = args.to.unwrap_or(pipeline.destination);
     pipeline.dataset = args.dataset.unwrap_or(pipeline.dataset);
     let connector = connector(&args.source)?;
-    let prepared = prepare(&pipeline, &connector).await?;
+    let mut prepared = prepare(&pipeline, &connector).await?;
+    use_tape(&mut prepared, &args.tape)?;
     let options = Options {
         resources: args.resources,
         window: args.window,
@@ -119,6 +122,15 @@ async fn prepare<'a>(pipeline: &'a Pipeline, connector: &'a Connector) -> Result
         Err(_) => diagnostic::warn(&pipeline.warnings(), pipeline),
     }
     prepared
+}
+
+fn use_tape(prepared: &mut Prepared<'_>, args: &TapeArgs) -> Result<()> {
+    match (&args.record, &args.replay) {
+        (Some(path), _) => prepared.use_tape(Tape::record(path)?),
+        (None, Some(path)) => prepared.use_tape(Tape::replay(path)?),
+        (None, None) => {}
+    }
+    Ok(())
 }
 
 /// Reads the file, and puts what the flags say over what it says.

@@ -46,6 +46,24 @@ impl Redactor {
         }
         text
     }
+
+    /// The bytes without secrets, for what is no text.
+    pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for form in self.forms.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let mut from = 0;
+            while let Some(at) = bytes.get(from..).and_then(|rest| place(rest, form.as_bytes())) {
+                bytes.splice(from + at..from + at + form.len(), MASK.bytes());
+                from += at + MASK.len();
+            }
+        }
+        bytes
+    }
+}
+
+/// Where the wanted bytes begin.
+fn place(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 fn sorted(mut forms: Vec<Zeroizing<String>>) -> Vec<Zeroizing<String>> {
@@ -91,6 +109,13 @@ mod tests {
         let clone = redactor.clone();
         redactor.hide("token-with-more");
         assert_eq!(clone.redact("token-with-more, token"), "***, ***");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_lose_their_secrets_too() {
+        let redactor = Redactor::new(["p@ss"]);
+        assert_eq!(redactor.redact_bytes(b"\xffp@ss\xfep@ssp%40ss"), b"\xff***\xfe******");
+        assert_eq!(redactor.redact_bytes(b"\xff"), b"\xff");
     }
 
     #[test]

@@ -70,12 +70,11 @@ pub(super) struct Head {
 }
 
 /// Why something is missing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Broken {
     /// See [`code`].
     pub code: String,
     /// What the gate denied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denial: Option<Denial>,
 }
 

@@ -1,6 +1,6 @@
 //! HAR 1.2, as far as a tape has it. Every field that the format demands is there; the tape's own begin with `_`.
 
-use super::exchange::{Answered, Asked, Broken, Head};
+use super::exchange::{Answered, Asked, Broken, Denial, Head};
 use crate::gate::redactor::Redactor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,9 +34,9 @@ pub(super) struct Entry {
     /// they came to an end.
     #[serde(rename = "_order")]
     pub order: u64,
-    /// Why there is no response, or no more of its body.
-    #[serde(rename = "_error", default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<Broken>,
+    /// What the gate denied.
+    #[serde(rename = "_denial", default, skip_serializing_if = "Option::is_none")]
+    denial: Option<Denial>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,6 +52,7 @@ pub(super) struct Request {
     pub post_data: Option<PostData>,
     headers_size: i64,
     body_size: i64,
+    /// The pointer of the `auth` object that signs it.
     #[serde(rename = "_credential", default, skip_serializing_if = "Option::is_none")]
     credential: Option<String>,
 }
@@ -69,6 +70,10 @@ pub(super) struct Response {
     redirect_url: String,
     headers_size: i64,
     body_size: i64,
+    /// Why there is no response, which then has the status 0, or no more of its body. Browsers show it.
+    #[serde(rename = "_error", default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The number of the token that the request was signed with.
     #[serde(rename = "_credential", default, skip_serializing_if = "Option::is_none")]
     credential: Option<String>,
 }
@@ -135,14 +140,14 @@ impl Entry {
                 receive: milliseconds(answered.until_end.saturating_sub(answered.until_head)),
             },
             order,
-            error: answered.broken.clone(),
+            denial: answered.broken.as_ref().and_then(|broken| broken.denial.clone()),
         };
         (entry, of_response.found)
     }
 
     /// What the connector got. None where the entry is damaged.
     pub fn answered(&self) -> Option<Answered> {
-        let Response { status, headers, content, credential, .. } = &self.response;
+        let Response { status, headers, content, error, credential, .. } = &self.response;
         let head = match status {
             0 => None,
             _ => Some(Head {
@@ -152,11 +157,12 @@ impl Entry {
                 credential: credential.as_deref().map(HeaderValue::from_str).transpose().ok()?,
             }),
         };
-        if head.is_none() && self.error.is_none() {
+        if head.is_none() && error.is_none() {
             return None;
         }
+        let broken = error.clone().map(|code| Broken { code, denial: self.denial.clone() });
         let body = bytes(content.text.as_deref().unwrap_or_default(), content.encoding.as_deref())?;
-        Some(Answered { head, body: body.into(), broken: self.error.clone(), ..Answered::default() })
+        Some(Answered { head, body: body.into(), broken, ..Answered::default() })
     }
 
     /// The body of the request. None where the entry is damaged.
@@ -245,6 +251,7 @@ impl Redaction<'_> {
             redirect_url: self.text(redirect),
             headers_size: -1,
             body_size: -1,
+            error: answered.broken.as_ref().map(|broken| broken.code.clone()),
             credential: credential.and_then(|value| Some(value.to_str().ok()?.to_owned())),
         }
     }
@@ -283,4 +290,93 @@ fn version(version: Version) -> &'static str {
 
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn asked(body: &'static [u8]) -> Asked {
+        Asked {
+            started: Timestamp::from_millisecond(1_795_422_121_315).unwrap(),
+            method: "POST".to_owned(),
+            url: "https://a.example/b?q=%20x&key=s3cret".to_owned(),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]),
+            credential: None,
+            body: Some(Bytes::from_static(body)),
+        }
+    }
+
+    /// The entry of an exchange, written and read again.
+    fn again(asked: &Asked, answered: &Answered) -> (Entry, bool) {
+        let (entry, is_redacted) = Entry::new(3, asked, answered, &Redactor::new(["s3cret"]));
+        (serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap(), is_redacted)
+    }
+
+    #[test]
+    fn an_exchange_comes_back_as_it_was() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", HeaderValue::from_static("1"));
+        headers.append("x-b", HeaderValue::from_bytes(b"\xff\xfe").unwrap());
+        headers.append("x-a", HeaderValue::from_static("2"));
+        for (body, encoding) in
+            [(&b"\xef\xbb\xbf{\"a\": \"\\u0000\"}\n"[..], None), (b"\x1f\x8b\0", Some("base64")), (b"", None)]
+        {
+            let head = Head {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                version: Version::HTTP_2,
+                headers: headers.clone(),
+                credential: Some(HeaderValue::from_static("7")),
+            };
+            let broken = Some(Broken { code: "HttpResponseIncomplete".to_owned(), denial: None });
+            let answered = Answered {
+                head: Some(head),
+                body: Bytes::from_static(body),
+                broken,
+                until_head: Duration::from_micros(1500),
+                until_end: Duration::from_millis(4),
+            };
+            let (entry, is_redacted) = again(&asked(body), &answered);
+            assert!(!is_redacted);
+            assert_eq!((entry.started_date_time.as_str(), entry.time), ("2026-11-23T08:22:01.315Z", 4.0));
+            assert_eq!((entry.timings.wait, entry.timings.receive), (1.5, 2.5));
+            assert_eq!(entry.response.content.encoding.as_deref(), encoding);
+            assert_eq!(entry.sent().unwrap(), body);
+            let same = entry.answered().unwrap();
+            let head = same.head.unwrap();
+            assert_eq!(
+                (same.body, same.broken.unwrap().code.as_str()),
+                (Bytes::from_static(body), "HttpResponseIncomplete")
+            );
+            assert_eq!((head.status.as_u16(), head.credential.unwrap()), (429, HeaderValue::from_static("7")));
+            assert!(head.headers.iter().eq(headers.iter()));
+        }
+    }
+
+    #[test]
+    fn secrets_go_wherever_they_stand() {
+        let mut answered = Answered { body: Bytes::from_static(b"{\"key\": \"s3cret\"}"), ..Answered::dropped() };
+        let (entry, is_redacted) = again(&asked(b"s3cret"), &answered);
+        assert!(is_redacted);
+        let text = serde_json::to_string(&entry).unwrap();
+        assert!(!text.contains("s3cret") && text.contains("b?q=%20x&key=***"), "{text}");
+        // Of the request alone: that changes no answer.
+        answered.body = Bytes::from_static(b"\xff");
+        assert!(!again(&asked(b"s3cret"), &answered).1);
+        answered.body = Bytes::from_static(b"\xffs3cret");
+        let (entry, is_redacted) = again(&asked(b""), &answered);
+        assert!(is_redacted);
+        assert_eq!(entry.answered().unwrap().body, b"\xff***"[..]);
+    }
+
+    #[test]
+    fn an_entry_that_says_nothing_is_damaged() {
+        let (mut entry, _) = again(&asked(b""), &Answered::dropped());
+        assert!(entry.answered().unwrap().head.is_none());
+        entry.response.error = None;
+        assert!(entry.answered().is_none());
+        entry.response.status = 7;
+        assert!(entry.answered().is_none());
+    }
 }

@@ -93,7 +93,7 @@ impl Tape {
     pub fn check(&self, beginning: &Beginning) -> Result<()> {
         match &self.0 {
             Kind::Recorded(_) => Ok(()),
-            Kind::Played(player) => player.begin(beginning),
+            Kind::Played(player) => player.check(beginning),
         }
     }
 
@@ -108,16 +108,18 @@ impl Tape {
     /// To be called after the connector's last call, with what came of it. Gives a warning, if there is cause for one.
     pub fn end(&self, outcome: Option<&Error>) -> Result<Option<Error>> {
         let (redacted, consequence) = match &self.0 {
-            Kind::Recorded(recorder) => (recorder.end(outcome)?, "a replay may differ there"),
+            Kind::Recorded(recorder) => (recorder.end(outcome)?, "rows of a replay may differ there"),
             Kind::Played(player) => {
                 player.end(outcome.is_none())?;
-                (player.redacted(), "this replay may differ there from the recorded run, and was not held against it")
+                (
+                    player.redacted(),
+                    "rows may differ there from those that were recorded, and were not held against them",
+                )
             }
         };
         Ok((redacted > 0).then(|| {
-            let message = format!("secrets were taken out of {redacted} responses on the tape: {consequence}");
-            Error::new(Class::Source, message)
-                .advice("an API that sends back what it was sent should not be sent secrets in that place")
+            let message = format!("secrets that the API sent back were taken out of the tape: {consequence}");
+            Error::new(Class::Source, message).fact("responses", redacted)
         }))
     }
 
@@ -168,6 +170,11 @@ impl Tape {
             Kind::Played(player) => player.astray(),
         }
     }
+}
+
+/// A tape that is used again.
+fn one_run() -> Error {
+    Error::new(Class::Internal, "a tape is of one run, and was used for another one")
 }
 
 /// Sends a request past the tape. To be called in the order in which the connector sends them.

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::beginning::{Beginning, Part, Written};
 use super::exchange::{Answered, Asked, DROPPED};
 use super::har::Entry;
+use super::one_run;
 use crate::load::Repeats;
 use crate::{Class, Error, Result};
 use bytes::Bytes;
@@ -29,6 +30,7 @@ pub(super) struct Player {
 
 #[derive(Default)]
 struct Position {
+    has_begun: bool,
     /// Of the next answer.
     answer: usize,
     /// Of the next request.
@@ -93,8 +95,16 @@ impl Player {
     }
 
     /// Fails where the run differs from the recorded one.
-    pub fn begin(&self, beginning: &Beginning) -> Result<()> {
+    pub fn check(&self, beginning: &Beginning) -> Result<()> {
         self.written.check(beginning)
+    }
+
+    /// Likewise, for the run that is about to begin.
+    pub fn begin(&self, beginning: &Beginning) -> Result<()> {
+        if std::mem::replace(&mut self.position().has_begun, true) {
+            return Err(one_run());
+        }
+        self.check(beginning)
     }
 
     fn position(&self) -> MutexGuard<'_, Position> {
@@ -198,7 +208,7 @@ impl Player {
     /// Fails where the body is not the one that was recorded.
     pub fn sent(&self, order: u64, asked: &Asked, body: &Bytes) -> Result<()> {
         let Some(entry) = self.entries.get(&order) else { return Ok(()) };
-        let was_dropped = entry.error.as_ref().is_some_and(|broken| broken.code == DROPPED);
+        let was_dropped = entry.response.error.as_deref() == Some(DROPPED);
         let is_same = match (entry.sent(), std::str::from_utf8(body)) {
             (Some(recorded), Ok(text)) => std::str::from_utf8(&recorded).is_ok_and(|recorded| is_same(recorded, text)),
             (Some(recorded), Err(_)) => recorded == body,

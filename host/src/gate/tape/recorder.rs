@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::beginning::{Beginning, Written};
 use super::exchange::{Answered, Asked};
 use super::har::Entry;
+use super::one_run;
 use crate::gate::limit_reached;
 use crate::gate::redactor::Redactor;
 use crate::{Class, Error, Result};
@@ -34,7 +35,8 @@ pub(super) struct Recorder {
 
 struct State {
     redactor: Redactor,
-    /// None before the beginning and after the end.
+    has_begun: bool,
+    /// None after the end.
     entries: Option<BufWriter<NamedTempFile>>,
     answers: BufWriter<File>,
     /// Bytes of answers so far, and in this line.
@@ -63,6 +65,7 @@ impl Recorder {
         let answers = tempfile::tempfile_in(folder).map_err(fail)?;
         let state = State {
             redactor: Redactor::default(),
+            has_begun: false,
             entries: Some(BufWriter::new(entries)),
             answers: BufWriter::new(answers),
             size: (0, 0),
@@ -87,6 +90,9 @@ impl Recorder {
     /// Writes what comes before the entries.
     pub fn begin(&self, beginning: &Beginning) -> Result<()> {
         let mut state = self.state();
+        if std::mem::replace(&mut state.has_begun, true) {
+            return Err(one_run());
+        }
         let written = Written::new(beginning, &state.redactor);
         state.attempt(&self.path, |state| {
             let creator = json!({"name": "spile", "version": env!("CARGO_PKG_VERSION")});

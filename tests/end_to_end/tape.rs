@@ -391,6 +391,10 @@ fn a_tape_of_another_run_says_what_differs() {
     assert!(!recorded.setting.folder().join("other.duckdb").exists());
     let check = recorded.setting.call("check", SHIPPED).with(["--replay", "run.har"]);
     check.outcome().ended_with(2).says(&["command: run on the tape, check now"]);
+    for (path, why) in [(".", "it is not a file"), ("/dev/null", "it is not a file"), ("no/run.har", "No such file")] {
+        let call = recorded.setting.run(SHIPPED).with(["--record", path]);
+        call.outcome().ended_with(2).says(&[&format!("failed to write the tape {path}"), why]);
+    }
     let both = recorded.replay(&url, "other.duckdb").with(["--record", "other.har"]);
     both.outcome().ended_with(2).says(&["cannot be used with"]);
 }
@@ -587,4 +591,49 @@ fn what_the_host_puts_in_is_not_on_the_tape() {
     fs::write(folder.path().join("run.har"), other).unwrap();
     let call = call("--replay").with(["--to", "duckdb:d.duckdb"]);
     call.outcome().ended_with(4).says(&["not on the tape", "it has another body than on the tape"]);
+}
+
+#[test]
+fn a_replay_that_broke_off_is_done_anew_in_the_same_place() {
+    const COMMITS: [&str; 2] = ["--commit-rows", "20"];
+    let recorded = Recorded::new(Options { apps: 6, ..Options::default() }, &COMMITS);
+    let url = recorded.setting.api.base_url().to_owned();
+    let whole = read(&recorded.tape);
+    let mut shorter = whole.clone();
+    let answers: Vec<&str> =
+        whole["log"]["_answers"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let answers = answers.join(" ");
+    shorter["log"]["_answers"] = json!([answers[..answers.len() * 9 / 10].rsplit_once(' ').unwrap().0]);
+    fs::write(&recorded.tape, shorter.to_string()).unwrap();
+    for _ in 0..2 {
+        let call = recorded.replay(&url, "again.duckdb").with(COMMITS);
+        call.outcome().ended_with(4).says(&["the tape ends here", "after: GET http://"]);
+    }
+    fs::write(&recorded.tape, whole.to_string()).unwrap();
+    recorded.replay(&url, "again.duckdb").with(COMMITS).succeeds();
+    let target = Target::DuckDb { path: recorded.setting.folder().join("again.duckdb") };
+    Tables::of_database(&target, DATASET).assert_equal(&recorded.setting.tables());
+}
+
+#[test]
+fn what_the_policy_denied_is_denied_in_a_replay() {
+    let next = "http://127.0.0.1:1/things";
+    let script = json!({"routes": [{"path": "/things", "answers": [{"body": {"data": [{"id": 1}], "next": next}}]}]});
+    let api = ScriptedApi::start(serde_json::from_value(script).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = json!({"path": "things", "data_selector": "data",
+        "paginator": {"type": "json_link", "next_url_path": "next"}});
+    let source =
+        json!({"client": {"base_url": api.base_url()}, "resources": [{"name": "things", "endpoint": endpoint}]});
+    fs::write(folder.path().join("things.json"), json!({"name": "things", "source": source}).to_string()).unwrap();
+    let denied = |tape: &str, arguments: &[&str]| {
+        let call = Call::new(folder.path(), &["run", "things.json", tape, "run.har"]).with(arguments);
+        call.outcome().ended_with(6).says(&["may not send a request to this origin", "origin: http://127.0.0.1:1"])
+    };
+    denied("--record", &["--to", "duckdb:a.duckdb", "--allow-private", api.base_url()]);
+    let har = read(&folder.path().join("run.har"));
+    assert_har(&har);
+    assert_eq!(having(&har, "/_denial/class", &"Policy".into()), 1);
+    assert_eq!(having(&har, "/request/url", &next.into()), 1);
+    denied("--replay", &["--to", "duckdb:b.duckdb"]);
 }

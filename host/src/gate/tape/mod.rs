@@ -1,8 +1,8 @@
 //! The tape: what the world answered a connector, in a file, and the same run again from it.
 //!
 //! A connector is deterministic but for what its imports answer. A run with a tape therefore lets it ask the world through the tape
-//! alone: requests ([`send`]), clocks, randomness, and which of the things that it waits for are ready
-//! (`crate::sandbox`). A [recorder](recorder) notes each answer, a [player](player) gives it again.
+//! alone: requests (`send`), clocks, randomness, and which of the things that it waits for are ready
+//! (`sandbox::clock`, `sandbox::poll`). A recorder notes each answer, a player gives it again.
 //! Responses are taken in whole before the connector gets them, so that what it reads does not depend on when it reads.
 //!
 //! The file is HAR 1.2, which browsers and other tools open. It holds what the connector sent and got: no credentials, bodies
@@ -184,7 +184,7 @@ pub(super) fn send(
     request: Request<WasiBody>,
     options: RequestOptions,
 ) -> Boxed<Result<Response<WasiBody>, Code>> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let mut asked = Asked::new(&parts);
     headers::remove_owned(&mut asked.headers);
     match &tape.0 {
@@ -197,8 +197,6 @@ pub(super) fn send(
                     Ok(body) => {
                         recorder.sent(order, body.clone());
                         let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
-                        // The length is that of what was taken in.
-                        parts.extensions.clear();
                         ask(&run, Request::from_parts(parts, body), options, started).await
                     }
                     Err(code) => Answered::failed(&code, None),

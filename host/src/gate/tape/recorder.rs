@@ -57,8 +57,9 @@ impl Recorder {
     pub fn new(path: &Path) -> Result<Self> {
         let fail = |error: io::Error| failure(path, &error);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if path.is_dir() {
-            return Err(fail(io::ErrorKind::IsADirectory.into()));
+        // A name that is given at the end takes the place of what is there, were it a device.
+        if path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Err(fail(io::Error::other("it is not a file")));
         }
         // Readable for the user alone.
         let entries = NamedTempFile::new_in(folder).map_err(fail)?;

@@ -637,3 +637,19 @@ fn what_the_policy_denied_is_denied_in_a_replay() {
     assert_eq!(having(&har, "/request/url", &next.into()), 1);
     denied("--replay", &["--to", "duckdb:b.duckdb"]);
 }
+
+#[test]
+fn a_run_that_began_with_a_state_is_replayed_where_that_state_is() {
+    let setting = Setting::new(Options { apps: 2, ..Options::default() });
+    setting.run(SHIPPED).succeeds();
+    let database = |name: &str| setting.folder().join(name);
+    fs::copy(database("out.duckdb"), database("before.duckdb")).unwrap();
+    setting.api.set_options(Options { revision: 1, ..setting.api.options() });
+    let outcome = setting.run(SHIPPED).with(["--record", "run.har"]).succeeds();
+    let (tables, tape, url) = (setting.tables(), database("run.har"), setting.api.base_url().to_owned());
+    let before = database("before.duckdb");
+    let recorded = Recorded { setting, tape, outcome };
+    recorded.replay(&url, "new.duckdb").outcome().ended_with(2).says(&["not the one that the recorded run began with"]);
+    recorded.replay(&url, "before.duckdb").succeeds();
+    Tables::of_database(&Target::DuckDb { path: before }, DATASET).assert_equal(&tables);
+}

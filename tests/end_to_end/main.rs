@@ -33,3 +33,4 @@ mod server;
 mod setting;
 mod shaping;
 mod tables;
+mod tape;

@@ -162,10 +162,23 @@ pub struct SourceArgs {
     pub component: Option<PathBuf>,
 }
 
+/// A recorded run.
+#[derive(Args)]
+pub struct TapeArgs {
+    /// Record all that the connector is answered, for `--replay`: a HAR file without secrets
+    #[arg(long, value_name = "FILE.har", conflicts_with = "replay")]
+    pub record: Option<PathBuf>,
+    /// Do what was recorded again, without the network and without secrets
+    #[arg(long, value_name = "FILE.har")]
+    pub replay: Option<PathBuf>,
+}
+
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub tape: TapeArgs,
     /// Where the rows go: duckdb:PATH, postgresql://USER@HOST/DATABASE, sqlite:PATH or parquet:DIR; `duckdb:<name>.duckdb` where neither this nor the file says it
     #[arg(long, value_name = "DESTINATION")]
     pub to: Option<String>,
@@ -223,6 +236,8 @@ pub struct Plan {
 pub struct Check {
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub tape: TapeArgs,
 }
 
 #[derive(Args)]
@@ -238,6 +253,8 @@ pub struct Describe {
 pub struct Preview {
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub tape: TapeArgs,
     /// The resource
     pub resource: String,
     /// How many rows

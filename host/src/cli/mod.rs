@@ -7,7 +7,7 @@ mod progress;
 mod records;
 mod report;
 
-use crate::gate::Secrets;
+use crate::gate::{Secrets, Tape};
 use crate::limits::{Limit, Limits};
 use crate::pipeline::{self, Pipeline};
 use crate::policy::{Approvals, Approved, PolicyFile};
@@ -15,7 +15,7 @@ use crate::run::{Event, Options, Run};
 use crate::sandbox::{CodeCache, Connector, Host, HostOptions};
 use crate::tenant::Tenant;
 use crate::{COMPONENT, Class, Error, Result, import};
-use args::{Cli, Command, Form, SourceArgs};
+use args::{Cli, Command, Form, SourceArgs, TapeArgs};
 use clap::Parser;
 use progress::Progress;
 use serde_json::Value;
@@ -47,8 +47,9 @@ async fn command(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => run(args).await,
         Command::Check(args) => {
-            let (run, secrets) = prepare(&args.source, |_| {}, false).await?;
+            let (mut run, secrets) = prepare(&args.source, |_| {}, false).await?;
             approved(&args.source, &run, false)?;
+            use_tape(&mut run, &args.tape)?;
             run.check(&secrets).await?;
             let resources = run.description.resources.len();
             let origins = run.description.origins.join(", ");
@@ -76,8 +77,9 @@ async fn command(command: Command) -> Result<()> {
             })
         }
         Command::Preview(args) => {
-            let (run, secrets) = prepare(&args.source, |_| {}, false).await?;
+            let (mut run, secrets) = prepare(&args.source, |_| {}, false).await?;
             approved(&args.source, &run, false)?;
+            use_tape(&mut run, &args.tape)?;
             let rows = run.preview(&secrets, &args.resource, args.rows).await?;
             print(&report::rows(&rows)?)
         }
@@ -108,8 +110,9 @@ async fn run(args: args::Run) -> Result<()> {
             pipeline.dataset.clone_from(dataset);
         }
     };
-    let (run, secrets) = prepare(&args.source, at_destination, args.bill.is_some()).await?;
+    let (mut run, secrets) = prepare(&args.source, at_destination, args.bill.is_some()).await?;
     approved(&args.source, &run, args.approve)?;
+    use_tape(&mut run, &args.tape)?;
     let options = Options {
         resources: args.resources,
         window: args.window,
@@ -171,6 +174,15 @@ async fn prepare(
 /// Fails where the source asks for more than what was approved of its file.
 fn approved(args: &SourceArgs, run: &Run, approve: bool) -> Result<()> {
     Approvals::of_user().map_or(Ok(()), |approvals| approvals.require(&args.file, &run.grant, approve))
+}
+
+fn use_tape(run: &mut Run, args: &TapeArgs) -> Result<()> {
+    match (&args.record, &args.replay) {
+        (Some(path), _) => run.use_tape(Tape::record(path)?),
+        (None, Some(path)) => run.use_tape(Tape::replay(path)?),
+        (None, None) => {}
+    }
+    Ok(())
 }
 
 /// Reads the file, and puts what the flags say over what it says.

@@ -13,6 +13,8 @@
 //!    checked is the one that is connected to ([`Client`]).
 //! 5. The response stays within its size and time, and is a whole one. Secrets that it holds are masked.
 //!
+//! A run that is recorded or replayed asks through a [`Tape`].
+//!
 //! A denial is an error that the connector sees, never a trap, and the gate keeps it for the person ([`Gate::denial`]).
 
 pub mod address;
@@ -31,6 +33,7 @@ mod secrets;
 mod secrets_file;
 mod sender;
 mod slots;
+pub mod tape;
 mod token_store;
 mod tokens;
 
@@ -45,6 +48,7 @@ pub use policy::Policy;
 pub use redactor::Redactor;
 pub use secrets::Secrets;
 pub use sender::{Counts, Gate};
+pub use tape::Tape;
 pub use token_store::{TokenFiles, TokenKey, TokenStore};
 
 /// All but the unreserved characters of RFC 3986.

@@ -79,6 +79,19 @@ impl Redactor {
         }
         text
     }
+
+    /// The bytes without secrets, for what is no text.
+    pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for form in self.known.read().unwrap_or_else(PoisonError::into_inner).forms.iter() {
+            let mut from = 0;
+            while let Some(at) = bytes.get(from..).and_then(|rest| memchr::memmem::find(rest, form.as_bytes())) {
+                bytes.splice(from + at..from + at + form.len(), MASK.bytes());
+                from += at + MASK.len();
+            }
+        }
+        bytes
+    }
 }
 
 fn sorted(mut forms: Vec<Zeroizing<String>>) -> Vec<Zeroizing<String>> {
@@ -141,6 +154,13 @@ mod tests {
             "{masks:?}"
         );
         assert!(masks.iter().all(|(_, mask)| *mask == "stand-in"), "{masks:?}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_lose_their_secrets_too() {
+        let redactor = Redactor::new(["p@ss"]);
+        assert_eq!(redactor.redact_bytes(b"\xffp@ss\xfep@ssp%40ss"), b"\xff***\xfe******");
+        assert_eq!(redactor.redact_bytes(b"\xff"), b"\xff");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::origin::Origin;
 use super::policy::Policy;
 use super::redactor::Redactor;
 use super::slots::Unfilled;
+use super::tape::{self, Tape};
 use crate::limits::{self, Limits};
 use crate::{Class, Error};
 use bytes::Bytes;
@@ -26,10 +27,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
+use wasmtime_wasi_http::p2::{DEFAULT_OUTGOING_BODY_BUFFER_CHUNKS, DEFAULT_OUTGOING_BODY_CHUNK_SIZE};
 use wasmtime_wasi_http::{Error as Code, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// A future as the hooks of wasmtime want it.
-type Boxed<T> = Box<dyn Future<Output = T> + Send>;
+pub(super) type Boxed<T> = Box<dyn Future<Output = T> + Send>;
 
 /// The longest that a request for a token takes, so that all attempts fit into the time that a connector gives a request.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,6 +73,7 @@ pub(super) struct Run {
 #[derive(Clone)]
 pub struct Gate {
     run: Arc<Run>,
+    tape: Option<Tape>,
 }
 
 impl Gate {
@@ -84,30 +87,36 @@ impl Gate {
         Self::with(Policy::default(), Credentials::default(), None, Limits::default())
     }
 
+    /// A gate whose requests a tape answers: without credentials, and without a way to the network. What the policy denies is denied
+    /// all the same.
+    pub fn replaying(policy: Policy, limits: Limits, tape: Tape) -> Self {
+        Self { tape: Some(tape), ..Self::with(policy, Credentials::default(), None, limits) }
+    }
+
+    /// The gate with a tape that its requests are recorded on.
+    #[must_use]
+    pub fn recording(self, tape: Tape) -> Self {
+        tape.redact(self.redactor());
+        Self { tape: Some(tape), ..self }
+    }
+
     fn with(policy: Policy, credentials: Credentials, client: Option<Client>, limits: Limits) -> Self {
         let in_flight = Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS)));
         let (requests, sent, received) = Default::default();
         let (denial, last_url, began) = (Mutex::default(), Mutex::default(), Instant::now());
-        Self {
-            run: Arc::new(Run {
-                limits,
-                policy,
-                credentials,
-                client,
-                in_flight,
-                requests,
-                sent,
-                received,
-                denial,
-                began,
-                last_url,
-            }),
-        }
+        let run =
+            Run { limits, policy, credentials, client, in_flight, requests, sent, received, denial, began, last_url };
+        Self { run: Arc::new(run), tape: None }
     }
 
     /// The first thing that the gate denied, and what to do about it.
     pub fn denial(&self) -> Option<Error> {
-        self.run.denial.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.run.denial()
+    }
+
+    /// The tape, where the run has one.
+    pub fn tape(&self) -> Option<&Tape> {
+        self.tape.as_ref()
     }
 
     /// What the requests came to so far.
@@ -134,6 +143,16 @@ impl Gate {
 }
 
 impl Run {
+    /// What the connector may reach.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The first thing that was denied.
+    pub fn denial(&self) -> Option<Error> {
+        self.denial.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Keeps a denial for the person; gives what the connector is told.
     pub fn remember(&self, failure: Failure) -> Code {
         if let Some(error) = failure.denial {
@@ -147,7 +166,8 @@ impl Run {
         self.received.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
     }
 
-    async fn send(
+    /// Sends a request of the connector.
+    pub async fn send(
         self: Arc<Self>,
         request: Request<WasiBody>,
         options: RequestOptions,
@@ -396,7 +416,7 @@ impl Run {
 
 /// Takes a request's URL apart. The origin is read from the authority alone, and the URL is put together again from the
 /// parts that were checked: a request in absolute form, with another host in its path, cannot be made (GHSA-5qpp-g3j2-8frx).
-fn target(uri: &Uri, limits: &Limits) -> Result<(Origin, String, Option<String>), Failure> {
+pub(super) fn target(uri: &Uri, limits: &Limits) -> Result<(Origin, String, Option<String>), Failure> {
     let invalid = |message| Failure::malformed(Code::HttpRequestUriInvalid, message);
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(invalid("the connector sent a request without a host"));
@@ -487,18 +507,35 @@ impl WasiHttpHooks for Gate {
         None
     }
 
+    // A connector that cannot be told how a body flows cannot depend on it.
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        match self.tape {
+            Some(_) => tape::pieces(self.run.limits.request_size),
+            None => DEFAULT_OUTGOING_BODY_BUFFER_CHUNKS,
+        }
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        match self.tape {
+            Some(_) => tape::PIECE,
+            None => DEFAULT_OUTGOING_BODY_CHUNK_SIZE,
+        }
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Boxed<Result<(), Code>>,
     ) -> Boxed<Result<(Response<WasiBody>, Boxed<Result<(), Code>>), Code>> {
-        let run = self.run.clone();
-        Box::new(async move {
-            match run.clone().send(request, options.unwrap_or_default()).await {
-                Ok(response) => Ok((response, Box::new(async { Ok(()) }) as Boxed<_>)),
-                Err(failure) => Err(run.remember(failure)),
-            }
-        })
+        let (run, options) = (self.run.clone(), options.unwrap_or_default());
+        let response: Boxed<_> =
+            match &self.tape {
+                Some(tape) => tape::send(tape, run, request, options),
+                None => Box::new(async move {
+                    run.clone().send(request, options).await.map_err(|failure| run.remember(failure))
+                }),
+            };
+        Box::new(async move { Ok((Box::into_pin(response).await?, Box::new(async { Ok(()) }) as Boxed<_>)) })
     }
 }

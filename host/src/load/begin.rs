@@ -6,7 +6,7 @@ use super::{
     Interrupted, Options, Resumed, load_id,
     package::{KnownTable, Row},
 };
-use crate::changes::Changes;
+use crate::{Result, changes::Changes};
 
 /// How a run begins.
 pub(super) struct Begun {
@@ -23,13 +23,22 @@ pub(super) struct Begun {
 
 impl Row {
     /// Goes on with the open package, or begins one. `is_there` tells whether what is noted as staged of a table is still there.
-    pub fn begin(self, options: &Options, is_there: impl Fn(&KnownTable) -> bool) -> Begun {
+    /// Fails where the run is to repeat one that began otherwise.
+    pub fn begin(self, options: &Options, is_there: impl Fn(&KnownTable) -> bool) -> Result<Begun> {
         let mut tables = self.tables;
         // This run may deliver fewer resources: without all of its rows the package is worth nothing.
         let is_delivered = |table: &KnownTable| options.resources.iter().any(|plan| plan.table == table.root);
         let is_complete =
             tables.iter().filter(|table| table.staged > 0).all(|table| is_there(table) && is_delivered(table));
-        let goes_on = self.open && self.digest.as_deref() == Some(&options.digest) && is_complete;
+        let staged_state = self.staged_state.as_deref().or(self.state.as_deref());
+        let staged_schema = self.staged_schema.as_deref().or(self.schema.as_deref());
+        let is_wanted = options.repeats.as_ref().is_none_or(|repeats| {
+            self.load_id.as_ref() == Some(&repeats.load_id) && repeats.begins_with(staged_state, staged_schema)
+        });
+        let goes_on = self.open && self.digest.as_deref() == Some(&options.digest) && is_complete && is_wanted;
+        if let Some(repeats) = options.repeats.as_ref().filter(|_| !goes_on) {
+            repeats.check(self.state.as_deref(), self.schema.as_deref(), self.load_id.as_deref(), self.open)?;
+        }
 
         let changes = self.staged_changes.filter(|_| goes_on).unwrap_or_default();
         let was_staged = self.staged_state.is_some();
@@ -39,7 +48,9 @@ impl Row {
             previous => {
                 discarded.clone_from(&tables);
                 tables.iter_mut().for_each(|table| table.staged = 0);
-                (load_id::next(previous.as_deref()), self.state, self.schema)
+                let repeated = options.repeats.as_ref().map(|repeats| repeats.load_id.clone());
+                let load_id = repeated.unwrap_or_else(|| load_id::next(previous.as_deref()));
+                (load_id, self.state, self.schema)
             }
         };
         // Root tables are known before they have rows: replace empties them even if they get none.
@@ -59,6 +70,7 @@ impl Row {
                 .collect(),
         });
         let run = u64::try_from(self.run).unwrap_or(0);
-        Begun { resumed: Resumed { load_id, run, state, schema, interrupted }, goes_on, tables, discarded, changes }
+        let resumed = Resumed { load_id, run, state, schema, interrupted };
+        Ok(Begun { resumed, goes_on, tables, discarded, changes })
     }
 }

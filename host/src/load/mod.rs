@@ -19,6 +19,7 @@
 //! | `disposition` | the ways in which staged rows meet final rows, each as a list of steps |
 //! | `names` | names that are too long for the database |
 //! | `characters` | characters that the database cannot store |
+//! | `repeats` | runs that repeat another |
 //! | `load_id` | names of loads |
 //! | `database` | a package in a database |
 //! | `package` | the pipeline's row in `_spile_state`: fence, state, which tables belong to the package |
@@ -40,6 +41,7 @@ mod merge;
 mod names;
 mod package;
 mod publish;
+mod repeats;
 mod staging;
 mod staging_table;
 mod store;
@@ -58,6 +60,7 @@ use crate::{
 pub use crate::destination::DataType;
 pub use disposition::{Duplicates, Merge, Scd2, Strategy, WriteDisposition};
 pub use ledger::{Exported, Ledger, RunRecord, Saved, TableRecord};
+pub use repeats::Repeats;
 use staging::Staging;
 use store::Store;
 
@@ -89,6 +92,8 @@ pub struct Options {
     pub resources: Vec<ResourcePlan>,
     /// Whether the rows that are there go, however the new ones are written.
     pub full_refresh: bool,
+    /// The run that this one is to be a repetition of.
+    pub repeats: Option<Repeats>,
     /// What the database may take of the machine.
     pub limits: Resources,
     /// Stage durably when this many rows are buffered,
@@ -108,6 +113,7 @@ impl Options {
             digest: digest.to_owned(),
             resources,
             full_refresh: false,
+            repeats: None,
             limits: Resources::default(),
             commit_rows: 50_000,
             commit_bytes: 64 << 20,

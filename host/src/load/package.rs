@@ -75,7 +75,7 @@ impl Package {
         // A person may have dropped a staging table.
         let present = session.columns(&options.staging())?;
         let run = row.run;
-        let begun = row.begin(options, |table| present.contains_key(&table.table));
+        let begun = row.begin(options, |table| present.contains_key(&table.table))?;
         for table in begun.discarded.iter().filter(|table| present.contains_key(&table.table)) {
             session.run(&drop_table(session, &options.staging(), &table.table), &[])?;
         }

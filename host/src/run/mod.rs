@@ -10,14 +10,16 @@
 mod bill;
 mod convert;
 mod reading;
+mod taping;
 mod writer;
 
 use crate::destination::Target;
+use crate::gate::tape::Tape;
 use crate::gate::{Gate, Origin, Secrets, Withheld};
 use crate::load::{self, Loader, Published, Resumed};
 use crate::pipeline::{Parted, Pipeline};
 use crate::policy::Grant;
-use crate::sandbox::{self, Connector, Description, Extent, OpenRequest, ResourceCounts, SourceConfig, Step};
+use crate::sandbox::{self, Connector, Description, Extent, Instance, OpenRequest, ResourceCounts, SourceConfig, Step};
 use crate::tenant::Tenant;
 use crate::{Class, Error, Result};
 use arrow_array::RecordBatch;
@@ -140,6 +142,7 @@ pub struct Run {
     connector: Connector,
     source: SourceConfig,
     withheld: Withheld,
+    tape: Option<Tape>,
     /// What the source asks for.
     pub description: Description,
     /// What it gets.
@@ -166,7 +169,7 @@ impl Run {
         let grant = Grant::new(&description, &withheld.token_origins(), &operator)?;
         grant.check_approved()?;
         let (tenant, connector) = (tenant.clone(), connector.clone());
-        Ok(Self { tenant, pipeline, connector, source, withheld, description, grant })
+        Ok(Self { tenant, pipeline, connector, source, withheld, tape: None, description, grant })
     }
 
     /// What is read.
@@ -177,6 +180,11 @@ impl Run {
     /// What reads it.
     pub fn connector(&self) -> &Connector {
         &self.connector
+    }
+
+    /// Records the next call on a tape, or replays it from one: then no secret is read, and nothing is sent.
+    pub fn use_tape(&mut self, tape: Tape) {
+        self.tape = Some(tape);
     }
 
     /// The origins that the host itself asks for tokens, by the place of the `auth` object.
@@ -195,8 +203,10 @@ impl Run {
         let Pipeline { name, dataset, destination, .. } = &self.pipeline;
         load::Options::new(name, dataset, "", self.plans(&[])?).check(&Target::parse(destination)?)?;
         self.is_permitted(&[])?;
-        let mut instance = self.connector.start(self.gate(secrets)?, self.grant.operator().limits.clone()).await?;
-        instance.check(&self.source).await.map_err(|error| self.pipeline.locate(error))
+        let mut instance = self.start(secrets).await?;
+        self.begin_tape("check", &self.request(&[]), 0)?;
+        let checked = instance.check(&self.source).await;
+        self.end_tape(checked).map(drop).map_err(|error| self.pipeline.locate(error))
     }
 
     /// The first rows of a resource's root table, as record batches.
@@ -205,22 +215,38 @@ impl Run {
         self.selected(&resources)?;
         self.unbound(&resources)?;
         self.is_permitted(&resources)?;
-        let mut instance = self.connector.start(self.gate(secrets)?, self.grant.operator().limits.clone()).await?;
-        let request = OpenRequest {
+        let mut instance = self.start(secrets).await?;
+        let request = self.request(&resources);
+        self.begin_tape("preview", &request, rows)?;
+        let found = self.first_rows(&mut instance, &request, rows).await;
+        self.end_tape(found).map(|(rows, _)| rows).map_err(|error| self.pipeline.locate(error))
+    }
+
+    /// A reader that looks at the beginning only.
+    fn request(&self, resources: &[String]) -> OpenRequest {
+        OpenRequest {
             source: self.source.clone(),
-            resources,
+            resources: resources.to_vec(),
             state: None,
             schema: None,
             // What is fetched ahead would mostly be thrown away.
             window: 2,
             load_id: String::new(),
             extent: Extent::default(),
-        };
-        instance.open(&request).await.map_err(|error| self.pipeline.locate(error))?;
+        }
+    }
+
+    async fn first_rows(
+        &self,
+        instance: &mut Instance,
+        request: &OpenRequest,
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        instance.open(request).await?;
         let (mut found, mut missing) = (Vec::new(), rows);
         while missing > 0 {
             let most = u32::try_from(missing).unwrap_or(u32::MAX);
-            match instance.next(most, BATCH_BYTES).await.map_err(|error| self.pipeline.locate(error))? {
+            match instance.next(most, BATCH_BYTES).await? {
                 Step::Batch(batch) => {
                     for table in batch.tables.into_iter().filter(|table| table.parent.is_none()) {
                         let rows = table.rows.slice(0, table.rows.num_rows().min(missing));
@@ -228,7 +254,7 @@ impl Run {
                         found.push(rows);
                     }
                 }
-                Step::Wait(wait) => tokio::time::sleep(reading::until(wait.until)).await,
+                Step::Wait(wait) => tokio::time::sleep(reading::pause(instance.gate(), wait.until)).await,
                 Step::Done(_) => break,
             }
         }
@@ -249,10 +275,24 @@ impl Run {
         self.has_cursor(options)?;
         self.is_permitted(&options.resources)?;
         let target = Target::parse(&self.pipeline.destination)?;
+        let mut request = OpenRequest {
+            source: self.source.clone(),
+            resources: options.resources.clone(),
+            state: None,
+            schema: None,
+            window: options.window,
+            load_id: String::new(),
+            extent: options.extent(),
+        };
+        if let Some(tape) = &self.tape {
+            // Before the destination is touched.
+            tape.check(&self.beginning("run", &request, options.batch_rows() as usize))?;
+        }
         let gate = self.gate(secrets)?;
         let digest = self.digest(options);
         let mut load_options = load::Options::new(&self.pipeline.name, &self.pipeline.dataset, &digest, plans);
         load_options.full_refresh = options.full_refresh;
+        load_options.repeats = self.tape.as_ref().and_then(Tape::repeats);
         load_options.limits.memory_limit.clone_from(&options.memory_limit);
         if let Some(rows) = options.commit_rows {
             load_options.commit_rows = rows;
@@ -261,15 +301,10 @@ impl Run {
         if resumed.interrupted.is_some() {
             tell(Event::Resumed(&resumed));
         }
-        let request = OpenRequest {
-            source: self.source.clone(),
-            resources: options.resources.clone(),
-            state: resumed.state.clone(),
-            schema: resumed.schema.clone(),
-            window: options.window,
-            load_id: resumed.load_id.clone(),
-            extent: options.extent(),
-        };
+        request.state.clone_from(&resumed.state);
+        request.schema.clone_from(&resumed.schema);
+        request.load_id.clone_from(&resumed.load_id);
+        self.begin_tape("run", &request, options.batch_rows() as usize)?;
         let (mut writer, mut waits) = (Writer::new(loader), Waits::new());
         let mut reader = Reader::new(&self.connector, gate, self.grant.operator().limits.clone(), request);
         let outcome = tokio::select! {
@@ -280,8 +315,8 @@ impl Run {
         };
         let bill = reader.bill(&waits);
         tell(Event::Bill(&bill));
-        let summary = match outcome {
-            Ok(summary) => summary,
+        let (summary, of_tape) = match self.end_tape(outcome) {
+            Ok(outcome) => outcome,
             Err(error) => {
                 // What was read is not lost, whatever ended the run. Where it cannot be kept, that is the lesser news.
                 let kept = writer.keep().await;
@@ -296,10 +331,11 @@ impl Run {
             }
         };
         tell(Event::Counts(&summary.counts));
-        let warnings: Vec<_> = summary.warnings.into_iter().map(|warning| self.pipeline.locate(warning)).collect();
+        let mut warnings: Vec<_> = summary.warnings.into_iter().map(|warning| self.pipeline.locate(warning)).collect();
         if options.strict {
             writer.refuse(warnings.clone()).await?;
         }
+        warnings.extend(of_tape);
         tell(Event::Publishing);
         let published = writer.publish(summary.state).await?;
         let (counts, resumed) = (summary.counts, resumed.interrupted.is_some());
@@ -309,6 +345,9 @@ impl Run {
     /// A gate that lets the connector reach what was granted, with the credentials bound to the origins that need them.
     fn gate(&self, secrets: &Secrets) -> Result<Gate> {
         let operator = self.grant.operator();
+        if let Some(tape) = self.tape.as_ref().filter(|tape| tape.is_replay()) {
+            return Ok(Gate::replaying(self.grant.policy(), operator.limits.clone(), tape.clone()));
+        }
         let mut credentials = self.withheld.resolve(secrets).map_err(|error| self.pipeline.locate(error))?;
         for slot in &self.description.slots {
             let origins: Vec<Origin> = slot.origins.iter().map(|origin| origin.parse()).collect::<Result<_>>()?;
@@ -318,7 +357,11 @@ impl Run {
             credentials.keep_tokens(self.tenant.name(), &self.pipeline.name, store);
         }
         let client = self.tenant.client(operator)?;
-        Ok(Gate::new(self.grant.policy(), credentials, client, operator.limits.clone()))
+        let gate = Gate::new(self.grant.policy(), credentials, client, operator.limits.clone());
+        Ok(match &self.tape {
+            Some(tape) => gate.recording(tape.clone()),
+            None => gate,
+        })
     }
 
     /// Says of a limit where it was reached, if the connector could not.
@@ -343,6 +386,10 @@ impl Run {
             names => names.contains(&resource.name),
         });
         read.try_for_each(|resource| self.grant.check_url(&resource.name, &resource.url))
+    }
+
+    async fn start(&self, secrets: &Secrets) -> Result<Instance> {
+        self.connector.start(self.gate(secrets)?, self.grant.operator().limits.clone()).await
     }
 
     /// Checks that the resources that were asked for exist.

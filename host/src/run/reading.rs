@@ -5,7 +5,7 @@ use super::convert::load_batch;
 use super::writer::Writer;
 use super::{BATCH_BYTES, Event, Options, Waits};
 use crate::Result;
-use crate::gate::{Gate, Origin};
+use crate::gate::{Gate, Origin, Tape};
 use crate::limits::Limits;
 use crate::sandbox::{Connector, Instance, OpenRequest, ResourceCounts, Step, Summary, Usage};
 use jiff::Timestamp;
@@ -120,11 +120,12 @@ pub(super) async fn read(
             }
             Step::Wait(wait) => {
                 tell(Event::Counts(&wait.counts));
-                let length = until(wait.until);
+                let length = pause(&reader.gate, wait.until);
                 tell(Event::Wait { resource: &wait.resource, reason: &wait.reason, wait: length });
                 let of_resource = waits.entry(wait.resource).or_default();
                 *of_resource = (of_resource.0 + 1, of_resource.1 + length);
-                if options.park_after.is_some_and(|threshold| length > threshold) {
+                // A tape is one instance's.
+                if reader.gate.tape().is_none() && options.park_after.is_some_and(|threshold| length > threshold) {
                     reader.park();
                 }
                 tokio::time::sleep(length).await;
@@ -146,8 +147,11 @@ fn add(counts: &mut [ResourceCounts], before: &[ResourceCounts]) {
     }
 }
 
-/// How long it is until an instant in milliseconds since 1970.
-pub(super) fn until(instant: u64) -> Duration {
+/// How long it is until an instant in milliseconds since 1970. A replay does not wait: what comes then stands on the tape.
+pub(super) fn pause(gate: &Gate, instant: u64) -> Duration {
+    if gate.tape().is_some_and(Tape::is_replay) {
+        return Duration::ZERO;
+    }
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     Duration::from_millis(instant.saturating_sub(now))
 }

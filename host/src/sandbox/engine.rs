@@ -1,8 +1,10 @@
 //! The engine, shared by all connectors of a program, and what it lets them import.
 
 use super::bindings::ExportsPre;
+use super::clock::{Chance, Clock};
 use super::code_cache::{CodeCache, CodeSource};
 use super::limits::TICK;
+use super::poll::Poll;
 use super::store::StoreData;
 use crate::{Class, Error, Result};
 use sha2::{Digest, Sha256};
@@ -11,10 +13,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, PoolingAllocationConfig};
-use wasmtime_wasi::WasiView;
-use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::p2::bindings::{clocks, io, random};
-use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
 
@@ -170,11 +169,11 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<StoreData>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     io::error::add_to_linker::<StoreData, Io>(l, |data| &mut data.table)?;
-    io::poll::add_to_linker::<StoreData, Io>(l, |data| &mut data.table)?;
+    io::poll::add_to_linker::<StoreData, Poll>(l, StoreData::polls)?;
     io::streams::add_to_linker::<StoreData, Io>(l, |data| &mut data.table)?;
-    clocks::monotonic_clock::add_to_linker::<StoreData, WasiClocks>(l, StoreData::clocks)?;
-    clocks::wall_clock::add_to_linker::<StoreData, WasiClocks>(l, StoreData::clocks)?;
-    random::random::add_to_linker::<StoreData, WasiRandom>(l, |data| data.ctx().ctx.random())?;
+    clocks::monotonic_clock::add_to_linker::<StoreData, Clock>(l, StoreData::clocks)?;
+    clocks::wall_clock::add_to_linker::<StoreData, Clock>(l, StoreData::clocks)?;
+    random::random::add_to_linker::<StoreData, Chance>(l, StoreData::dice)?;
     http::types::add_to_linker::<StoreData, WasiHttp>(l, &Default::default(), StoreData::http)?;
     http::outgoing_handler::add_to_linker::<StoreData, WasiHttp>(l, StoreData::http)?;
     Ok(linker)

@@ -47,6 +47,10 @@ pub(super) fn trapped(error: &wasmtime::Error, limits: &Limits, gate: &Gate) -> 
     if let Some(breach) = limits.breach(error) {
         return breach;
     }
+    // The host's own, of what it was asked: a tape that has no answer.
+    if let Some(own) = error.downcast_ref::<Error>() {
+        return own.clone();
+    }
     let redact = |text: String| gate.redactor().redact(&text);
     let trap =
         Error::new(Class::Internal, "the connector crashed").fact("reason", redact(error.root_cause().to_string()));

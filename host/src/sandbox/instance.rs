@@ -4,6 +4,7 @@ use super::bindings::Exports;
 use super::bindings::exports::spile::connector::source as wit;
 use super::engine::{Connector, Ticker};
 use super::failure::{reported, stated, trapped};
+use super::given;
 use super::limits::{Stopwatch, spent};
 use super::rows::{ResourceDescription, Slot, Step};
 use super::store::StoreData;
@@ -218,8 +219,11 @@ impl Instance {
                 .boxed()
             })
             .await?
-            .ok_or_else(|| Error::new(Class::Internal, "no reader is open"))?
-            .map_err(|error| reported(error, &self.gate))?;
+            .ok_or_else(|| Error::new(Class::Internal, "no reader is open"))?;
+        if let Some(tape) = self.gate.tape() {
+            tape.given(given::digest(&step))?;
+        }
+        let step = step.map_err(|error| reported(error, &self.gate))?;
         let step = Step::new(step, &self.limits, &self.gate)?;
         if let Step::Batch(batch) = &step {
             self.tables.extend(batch.tables.iter().map(|table| table.table.clone()));

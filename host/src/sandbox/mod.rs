@@ -7,11 +7,14 @@
 //! An instance is used by one run, and never again after a trap.
 
 mod bindings;
+mod clock;
 mod code_cache;
 mod engine;
 mod failure;
+mod given;
 mod instance;
 mod limits;
+mod poll;
 mod rows;
 mod store;
 

@@ -1,12 +1,15 @@
 //! What belongs to one instance on the host's side.
 
+use super::clock::{Clocks, Dice};
 use super::limits::MemoryLimiter;
+use super::poll::Polls;
 use crate::gate::Gate;
 use crate::limits::Limits;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Bytes of randomness that one call gives.
@@ -34,9 +37,18 @@ impl StoreData {
     }
 }
 
-impl WasiView for StoreData {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+impl StoreData {
+    pub fn polls(&mut self) -> Polls<'_> {
+        Polls { table: &mut self.table, tape: self.gate.tape() }
+    }
+
+    pub fn clocks(&mut self) -> Clocks<'_> {
+        let live = WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table };
+        Clocks { live, tape: self.gate.tape() }
+    }
+
+    pub fn dice(&mut self) -> Dice<'_> {
+        Dice { live: self.wasi.random(), tape: self.gate.tape() }
     }
 }
 

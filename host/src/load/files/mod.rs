@@ -84,7 +84,7 @@ impl Files {
         next.run += 1;
         let are_there =
             |table: &TableFiles| table.staged_files.iter().all(|file| files.folder.is_staged(&table.table, &file.name));
-        let begun = next.row().begin(options, |known| next.table(&known.table).is_none_or(are_there));
+        let begun = next.row().begin(options, |known| next.table(&known.table).is_none_or(are_there))?;
         if !begun.goes_on {
             next.settle();
         }

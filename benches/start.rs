@@ -12,7 +12,6 @@ use std::{
 
 use serde_json::json;
 use spile_host::{
-    COMPONENT,
     gate::{Client, Credentials, Gate, Origin, Policy},
     limits::Limits,
     sandbox::{CodeCache, Extent, Host, HostOptions, OpenRequest, SourceConfig},
@@ -78,7 +77,7 @@ async fn main() {
     let origin: Origin = url.parse().unwrap();
     for pool in [None, Some(10)] {
         let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), pool, ..HostOptions::default() }).unwrap();
-        let connector = host.load(COMPONENT).unwrap();
+        let connector = host.load_built_in().unwrap();
         let (mut starts, mut firsts) = (Vec::new(), Vec::new());
         for _ in 0..201 {
             let policy =

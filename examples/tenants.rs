@@ -17,7 +17,6 @@ use mock_api::scripted::ScriptedApi;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 use spile_host::{
-    COMPONENT,
     gate::Secrets,
     pipeline::{Pipeline, document::Document},
     policy::Operator,
@@ -46,7 +45,7 @@ async fn main() {
     .expect("a server");
     let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), pool: Some(count), ..HostOptions::default() })
         .unwrap();
-    let connector = host.load(COMPONENT).unwrap();
+    let connector = host.load_built_in().unwrap();
     let folder = tempfile::tempdir().unwrap();
     // What all tenants may do at most.
     let mut policy = Operator::default();

@@ -4,6 +4,7 @@
 //! component of the module. The build has a target folder of its own, so it never waits for the lock of the one around it.
 //! `SPILE_COMPONENT_FILE` names a ready component to take instead.
 
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, error, fs};
@@ -26,6 +27,8 @@ fn main() -> Result<()> {
     let file = out.join("spile.wasm");
     fs::write(&file, &component)?;
     println!("cargo::rustc-env=SPILE_COMPONENT={}", file.display());
+    let digest: String = Sha256::digest(&component).iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("cargo::rustc-env=SPILE_COMPONENT_DIGEST={digest}");
     leave_beside_the_program(&out, &component)?;
     Ok(())
 }

@@ -19,3 +19,6 @@ pub use error::{Class, Error, Result};
 
 /// The component that travels inside the program.
 pub const COMPONENT: &[u8] = include_bytes!(env!("SPILE_COMPONENT"));
+
+/// Its SHA-256, in hexadecimal digits.
+pub const COMPONENT_DIGEST: &str = env!("SPILE_COMPONENT_DIGEST");

@@ -15,11 +15,11 @@ use url::Url;
 ///
 /// ```no_run
 /// # async fn example() -> spile_host::Result<()> {
-/// use spile_host::{COMPONENT, gate::Secrets, pipeline::Pipeline, policy::Operator, run::{Options, Run}};
+/// use spile_host::{gate::Secrets, pipeline::Pipeline, policy::Operator, run::{Options, Run}};
 /// use spile_host::{sandbox::{Host, HostOptions}, tenant::Tenant};
 ///
 /// let host = Host::new(HostOptions::default())?;
-/// let connector = host.load(COMPONENT)?;
+/// let connector = host.load_built_in()?;
 /// let tenant = Tenant::new("acme", Some(Operator::default()));
 /// let pipeline = Pipeline::read("shop.yaml".as_ref())?;
 /// let run = Run::new(&tenant, &connector, pipeline).await?;

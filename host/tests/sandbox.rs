@@ -357,5 +357,7 @@ fn compiled_code_is_kept() {
 /// The connector that Spile ships imports no more than a connector may, and is one.
 #[test]
 fn the_own_connector_is_loaded() {
-    HOST.load(spile_host::COMPONENT).unwrap();
+    let connector = HOST.load(spile_host::COMPONENT).unwrap();
+    assert_eq!(connector.digest(), spile_host::COMPONENT_DIGEST);
+    assert_eq!(HOST.load_built_in().unwrap().digest(), connector.digest());
 }

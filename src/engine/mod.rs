@@ -156,7 +156,8 @@ impl<T: Transport> Reader<T> {
         let cursors = state.cursors(asked, &is_fresh);
         let is_resumed = state.is_within_a_run();
         let roots = state.open(&plan, &cursors, &roots, &reads)?;
-        let pace = Pace::new(&plan.pacing);
+        let mut pace = Pace::new(&plan.pacing);
+        pace.restore(state.pace);
         let counts = plan.resources.iter().map(|resource| Counts::new(&resource.name)).collect();
         let tokens = std::mem::take(&mut plan.tokens).into_iter().map(Held::new).collect();
         let is_selected = |index: usize| selected.get(index).copied().unwrap_or(false);
@@ -288,7 +289,9 @@ impl<T: Transport> Reader<T> {
     }
 
     fn wait(&self, until: u64, resource: String, reason: String) -> Result<Step> {
-        let state = self.state().to_text()?;
+        let mut state = self.state();
+        state.pace = self.pace.kept();
+        let state = state.to_text()?;
         Ok(Step::Wait { until, resource, reason, state, counts: self.counts() })
     }
 

@@ -16,11 +16,15 @@ use crate::plan::pacing::{Pacing, Rate};
 use crate::quota;
 use crate::request::Response;
 use crate::retry::LONGEST_RETRY_AFTER;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 const BY_RATE: &str = "`rate_limit` permits no more requests yet";
 const BY_QUOTA: &str = "nothing is left of the API's quota";
 const BY_REFUSAL: &str = "the API asked to wait before further requests";
+
+/// Places of a rate limit that are kept over a wait at the most, the last ones.
+const MOST_KEPT: usize = 10_000;
 
 /// When requests may go out.
 #[derive(Default)]
@@ -151,6 +155,20 @@ impl Pace {
         }
     }
 
+    /// What must not be forgotten where a reader is opened anew after a wait; empty where there is nothing. Nothing is in flight
+    /// then.
+    pub fn kept(&self) -> Vec<Kept> {
+        let kept: Vec<Kept> = self.quotas.iter().map(Quota::kept).collect();
+        if kept.iter().all(|kept| *kept == Kept::default()) { Vec::new() } else { kept }
+    }
+
+    /// Goes on with what was kept of the same limits.
+    pub fn restore(&mut self, kept: Vec<Kept>) {
+        for (quota, kept) in self.quotas.iter_mut().zip(kept) {
+            quota.restore(kept);
+        }
+    }
+
     /// Lets nothing out under a limit before an instant, because the API refused a request.
     pub fn hold(&mut self, quota: usize, until: u64) {
         if let Some(quota) = self.quotas.get_mut(quota) {
@@ -159,12 +177,56 @@ impl Pace {
     }
 }
 
+/// What is kept of a quota.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// When places of the rate limit are free again, the first ones first.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    taken: VecDeque<u64>,
+    /// How many requests may be in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    width: Option<f64>,
+    /// Until when nothing goes out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    until: u64,
+    /// What is left of the API's quota, and when there is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left: Option<(u64, Option<u64>)>,
+    /// Whether the next request goes alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_trial: bool,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// Whether a response says that there were too many requests.
 pub fn is_refusal(response: &Response) -> bool {
     response.status == 429 || (response.status == 503 && response.header("retry-after").is_some())
 }
 
 impl Quota {
+    fn kept(&self) -> Kept {
+        Kept {
+            taken: self.taken.iter().skip(self.taken.len().saturating_sub(MOST_KEPT)).copied().collect(),
+            width: self.width,
+            until: self.until,
+            left: self.left.as_ref().map(|left| (left.remaining, left.reset)),
+            is_trial: self.trial != Trial::None,
+        }
+    }
+
+    fn restore(&mut self, kept: Kept) {
+        let Kept { taken, width, until, left, is_trial } = kept;
+        (self.taken, self.until) = (taken, until);
+        // A state is a stranger's text: a width that is none would let nothing out.
+        self.width = width.filter(|width| width.is_finite() && *width >= 1.0);
+        self.left = left.map(|(remaining, reset)| Left { remaining, reset, before: 0 });
+        self.trial = if is_trial { Trial::Due } else { Trial::None };
+    }
+
     fn opens(&mut self, failed: bool, now: u64) -> Result<(), Closed> {
         // A clock that was set back must not make it longer.
         if now < self.until && self.until - now <= LONGEST_RETRY_AFTER {

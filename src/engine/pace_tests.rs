@@ -212,6 +212,8 @@ struct Run {
     way: (u64, u64),
     client: Value,
     seed: u64,
+    /// Whether a reader is dropped at each wait, and another one opened.
+    parks: bool,
 }
 
 struct Outcome {
@@ -223,7 +225,7 @@ struct Outcome {
 
 impl Run {
     fn new(quota: Quota, client: Value) -> Self {
-        Self { quota, requests: 2000, window: 8, way: (20, 80), client, seed: 1 }
+        Self { quota, requests: 2000, window: 8, way: (20, 80), client, seed: 1, parks: false }
     }
 
     fn outcome(&self) -> Outcome {
@@ -234,13 +236,18 @@ impl Run {
             {"name": "children", "endpoint": "children/{resources.parents.id}"},
         ]});
         let config = config.to_string();
-        let request = OpenRequest { resources: &["children".to_owned()], ..opening(&config, None, self.window) };
+        let children = ["children".to_owned()];
         let world = World { books: Books::new(self.quota), now: START, sent: 0, peak: 0 };
         let world = Rc::new(RefCell::new(world));
-        let network =
-            Network { world: world.clone(), way: self.way, random: self.seed, going: Vec::new(), coming: Vec::new() };
-        let mut reader = Reader::open(request, network).unwrap();
-        reader.linger = u64::MAX;
+        let open = |state: Option<&str>| {
+            let (going, coming) = (Vec::new(), Vec::new());
+            let network = Network { world: world.clone(), way: self.way, random: self.seed, going, coming };
+            let request = OpenRequest { resources: &children, ..opening(&config, state, self.window) };
+            let mut reader = Reader::open(request, network).unwrap();
+            reader.linger = u64::MAX;
+            reader
+        };
+        let mut reader = open(None);
         let (mut rows, mut states, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         loop {
             match reader.next(100, 1 << 20).unwrap_or_else(|error| panic!("{error:?}")) {
@@ -251,11 +258,16 @@ impl Run {
                     }
                     states.push(state);
                 }
-                Step::Wait { until, reason, .. } => {
-                    let mut world = world.borrow_mut();
-                    assert!(until - world.now > SHORT, "a wait of {} ms", until - world.now);
-                    world.now = until;
+                Step::Wait { until, reason, state, .. } => {
+                    {
+                        let mut world = world.borrow_mut();
+                        assert!(until - world.now > SHORT, "a wait of {} ms", until - world.now);
+                        world.now = until;
+                    }
                     waits.push(reason);
+                    if self.parks {
+                        reader = open(Some(&state));
+                    }
                 }
                 Step::Done { .. } => break,
             }
@@ -291,6 +303,24 @@ fn keeps_to(run: &Run, how: &str) -> bool {
 }
 
 const QUOTAS: [(u64, u64); 3] = [(100, 60_000), (50, 10_000), (200, 10_000)];
+
+/// A host may drop a reader while it waits, and open another one from its state.
+#[test]
+fn the_pace_is_kept_where_a_reader_is_opened_anew() {
+    for (counting, telling) in [
+        (Counting::Bucket, Telling::Seconds),
+        (Counting::Windows, Telling::Nothing),
+        (Counting::Span, Telling::Seconds),
+    ] {
+        let (limit, per) = (50, 10_000);
+        let client = json!({"rate_limit": {"requests": limit, "per": per / 1000}});
+        let run = Run { parks: true, requests: 500, ..Run::new(quota(counting, telling, limit, per), client) };
+        let Outcome { rows, world, waits, .. } = run.outcome();
+        assert_eq!(rows.len(), 499, "{counting:?}");
+        assert!(waits.len() > 5, "{waits:?}");
+        assert!(world.books.refused * 100 <= world.sent, "{counting:?}: {} of {}", world.books.refused, world.sent);
+    }
+}
 
 #[test]
 fn a_rate_limit_keeps_to_the_quota_and_uses_it() {

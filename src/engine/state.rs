@@ -6,6 +6,7 @@
 
 use super::chain::{Chain, Fetch, Next, Page};
 use super::cursors::{Before, ByResource, Cursors};
+use super::pace::Kept;
 use super::skipped::Skipped;
 use crate::error::{Error, Kind, Result};
 use crate::incremental::Asked;
@@ -42,6 +43,9 @@ pub struct State {
     /// What was left out because its requests failed.
     #[serde(default, skip_serializing_if = "Skipped::is_empty")]
     pub skipped: Skipped,
+    /// The pace, where the host may open the reader anew after a wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pace: Vec<Kept>,
 }
 
 /// Where a chain stands.
@@ -122,6 +126,7 @@ impl State {
             cursors: cursors.now.clone(),
             before: cursors.before(),
             skipped: Skipped::default(),
+            pace: Vec::new(),
         }
     }
 
@@ -135,6 +140,7 @@ impl State {
             cursors,
             before: BTreeMap::new(),
             skipped: Skipped::default(),
+            pace: Vec::new(),
         }
     }
 

@@ -34,3 +34,4 @@ mod setting;
 mod shaping;
 mod tables;
 mod tape;
+mod tenants;

@@ -165,6 +165,20 @@ fn bill(setting: &Setting, target: &str) -> Value {
 }
 
 #[test]
+fn a_replay_has_the_same_bill() {
+    let setting = Setting::new(Options::default());
+    let mut instructions = Vec::new();
+    for (number, tape) in ["--record", "--replay", "--replay"].into_iter().enumerate() {
+        let database = format!("duckdb:{number}.duckdb");
+        let outcome = setting.run_into(&database, SHIPPED).with(["--bill", "json", tape, "run.har"]).succeeds();
+        let bill: Value = serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap();
+        instructions.push(bill["bill"]["instructions"].as_f64().unwrap());
+    }
+    println!("instructions: {instructions:?}");
+    assert!(instructions.iter().all(|own| (own / instructions[0] - 1.0).abs() < 0.01), "{instructions:?}");
+}
+
+#[test]
 fn a_run_has_a_bill() {
     let setting = Setting::new(Options::default());
     let bills = ["duckdb:one.duckdb", "duckdb:two.duckdb"].map(|target| bill(&setting, target));

@@ -2,28 +2,65 @@
 
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{self, File},
     io::{Read as _, Seek as _},
     os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Child, Command, Stdio},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use memchr::memmem;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_spile");
 
+/// Shorter values could be found by chance.
+const SHORTEST_SECRET: usize = 8;
+
 /// A call in the making. Home and cache folders are those of the test, so that the compiled component is found.
+///
+/// After a run, whatever came of it, no secret that it was given is in the connector's memory or in what was printed.
 pub struct Call {
     command: Command,
+    secrets: Secrets,
+}
+
+/// What a call was given, and where the connector's memory is to be found after it.
+struct Secrets {
+    values: Vec<String>,
+    /// Whether rows are read, so that there is a memory to look into.
+    is_run: bool,
+    image: NamedTempFile,
+}
+
+impl Secrets {
+    /// No value is in the memory of the connector, as it is or in the form of a URL or a header.
+    #[track_caller]
+    fn are_not_in(&self, outcome: &Outcome) {
+        let image = fs::read(self.image.path()).unwrap();
+        assert!(!self.is_run || outcome.code != 0 || image.len() > 1 << 20, "there is no memory to look into");
+        for value in &self.values {
+            let percent = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
+            for form in [value.clone(), percent, STANDARD.encode(value)] {
+                assert!(memmem::find(&image, form.as_bytes()).is_none(), "{form} is in the memory of the connector");
+                let printed = outcome.stdout.contains(&form) || outcome.stderr.contains(&form);
+                assert!(!printed, "{form} was printed: {outcome:?}");
+            }
+        }
+    }
 }
 
 impl Call {
     /// `spile ARGUMENTS…` with this working directory.
     pub fn new(directory: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(PROGRAM);
-        command.args(arguments).current_dir(directory).stdin(Stdio::null());
-        Self { command }
+        let image = NamedTempFile::new().unwrap();
+        command.args(arguments).current_dir(directory).stdin(Stdio::null()).env("SPILE_MEMORY_IMAGE", image.path());
+        let is_run = arguments.first() == Some(&"run");
+        Self { command, secrets: Secrets { values: Vec::new(), is_run, image } }
     }
 
     pub fn with(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
@@ -31,7 +68,12 @@ impl Call {
         self
     }
 
+    /// Sets a variable. `SPILE_TEST_…` and `SPILE_SECRET_…` hold secrets, which are looked for after the run.
     pub fn env(mut self, name: &str, value: &str) -> Self {
+        let is_secret = name.starts_with("SPILE_TEST_") || name.starts_with("SPILE_SECRET_");
+        if is_secret && value.len() >= SHORTEST_SECRET {
+            self.secrets.values.push(value.to_owned());
+        }
         self.command.env(name, value);
         self
     }
@@ -40,7 +82,7 @@ impl Call {
     pub fn start(mut self) -> Running {
         let [stdout, stderr] = [(), ()].map(|()| tempfile::tempfile().unwrap());
         self.command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
-        Running { process: self.command.spawn().expect("the program starts"), stdout, stderr }
+        Running { process: self.command.spawn().expect("the program starts"), stdout, stderr, secrets: self.secrets }
     }
 
     /// Runs it to its end.
@@ -59,6 +101,7 @@ pub struct Running {
     process: Child,
     stdout: File,
     stderr: File,
+    secrets: Secrets,
 }
 
 impl Running {
@@ -68,6 +111,7 @@ impl Running {
         assert_eq!(unsafe { libc::kill(id, signal) }, 0);
     }
 
+    #[track_caller]
     pub fn end(mut self) -> Outcome {
         let status = self.process.wait().unwrap();
         let text = |file: &mut File| {
@@ -77,7 +121,9 @@ impl Running {
             text
         };
         let code = status.code().or_else(|| Some(-status.signal()?)).unwrap();
-        Outcome { code, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr) }
+        let outcome = Outcome { code, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr) };
+        self.secrets.are_not_in(&outcome);
+        outcome
     }
 }
 

@@ -212,6 +212,10 @@ pub struct Run {
     /// Approve of origins that the source asks for beyond those that were approved before
     #[arg(long)]
     pub approve: bool,
+    /// Write the connector's memory, as it is after the run, into a file: for the search for defects. It holds what the API sent,
+    /// and no secret
+    #[arg(long, value_name = "FILE", env = "SPILE_MEMORY_IMAGE", hide = true)]
+    pub memory_image: Option<PathBuf>,
     /// How to print what was done
     #[arg(long, value_enum, default_value_t = Form::Table)]
     pub summary: Form,

@@ -14,7 +14,7 @@ use crate::policy::{Approvals, Approved, PolicyFile};
 use crate::run::{Event, Options, Run};
 use crate::sandbox::{CodeCache, Connector, Host, HostOptions};
 use crate::tenant::Tenant;
-use crate::{COMPONENT, Class, Error, Result, import};
+use crate::{Class, Error, Result, import};
 use args::{Cli, Command, Form, SourceArgs, TapeArgs};
 use clap::Parser;
 use progress::Progress;
@@ -47,7 +47,7 @@ async fn command(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => run(args).await,
         Command::Check(args) => {
-            let (mut run, secrets) = prepare(&args.source, |_| {}, false).await?;
+            let (mut run, secrets) = prepare(&args.source, |_| {}, HostOptions::default()).await?;
             approved(&args.source, &run, false)?;
             use_tape(&mut run, &args.tape)?;
             run.check(&secrets).await?;
@@ -56,14 +56,14 @@ async fn command(command: Command) -> Result<()> {
             print(&format!("{}: {resources} resources are in order; {origins} answers\n", run.pipeline().document.name))
         }
         Command::Describe(args) => {
-            let (run, _) = prepare(&args.source, |_| {}, false).await?;
+            let (run, _) = prepare(&args.source, |_| {}, HostOptions::default()).await?;
             print(&match args.json {
                 true => report::description_json(&run),
                 false => report::description(&run),
             })
         }
         Command::Plan(args) => {
-            let (run, _) = prepare(&args.source, |_| {}, false).await?;
+            let (run, _) = prepare(&args.source, |_| {}, HostOptions::default()).await?;
             let approvals = Approvals::of_user();
             let file = &args.source.file;
             if args.approve {
@@ -77,7 +77,7 @@ async fn command(command: Command) -> Result<()> {
             })
         }
         Command::Preview(args) => {
-            let (mut run, secrets) = prepare(&args.source, |_| {}, false).await?;
+            let (mut run, secrets) = prepare(&args.source, |_| {}, HostOptions::default()).await?;
             approved(&args.source, &run, false)?;
             use_tape(&mut run, &args.tape)?;
             let rows = run.preview(&secrets, &args.resource, args.rows).await?;
@@ -110,7 +110,9 @@ async fn run(args: args::Run) -> Result<()> {
             pipeline.dataset.clone_from(dataset);
         }
     };
-    let (mut run, secrets) = prepare(&args.source, at_destination, args.bill.is_some()).await?;
+    let (count_instructions, memory_images) = (args.bill.is_some(), args.memory_image.is_some());
+    let options = HostOptions { count_instructions, memory_images, ..HostOptions::default() };
+    let (mut run, secrets) = prepare(&args.source, at_destination, options).await?;
     approved(&args.source, &run, args.approve)?;
     use_tape(&mut run, &args.tape)?;
     let options = Options {
@@ -123,6 +125,7 @@ async fn run(args: args::Run) -> Result<()> {
         strict: args.strict || run.pipeline().strict,
         commit_rows: args.commit_rows,
         park_after: None,
+        memory_image: args.memory_image,
     };
     let (mut progress, mut bill) = (Progress::new(), None);
     let mut tell = |event: Event<'_>| match event {
@@ -152,12 +155,12 @@ async fn run(args: args::Run) -> Result<()> {
 async fn prepare(
     args: &SourceArgs,
     change: impl FnOnce(&mut Pipeline),
-    count_instructions: bool,
+    options: HostOptions,
 ) -> Result<(Run, Secrets)> {
     let (mut pipeline, secrets) = read(args)?;
     change(&mut pipeline);
     let tenant = Tenant::new("", args.policy.as_deref().map(PolicyFile::read).transpose()?);
-    let connector = connector(args, count_instructions)?;
+    let connector = connector(args, options)?;
     let warnings: Vec<Error> = pipeline.warnings().into_iter().map(|warning| pipeline.locate(warning)).collect();
     match Run::new(&tenant, &connector, pipeline).await {
         Ok(run) => {
@@ -218,11 +221,10 @@ fn read(args: &SourceArgs) -> Result<(Pipeline, Secrets)> {
     Ok((pipeline, secrets))
 }
 
-fn connector(args: &SourceArgs, count_instructions: bool) -> Result<Connector> {
-    let code_cache = CodeCache::of_user();
-    let host = Host::new(HostOptions { code_cache, count_instructions, ..HostOptions::default() })?;
+fn connector(args: &SourceArgs, options: HostOptions) -> Result<Connector> {
+    let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..options })?;
     match &args.component {
-        None => host.load(COMPONENT),
+        None => host.load_built_in(),
         Some(path) => {
             let wasm = std::fs::read(path)
                 .map_err(|error| Error::new(Class::Config, format!("failed to read {}: {error}", path.display())))?;

@@ -28,6 +28,7 @@ use reading::{Reader, read};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 use writer::{Writer, blocking};
 
@@ -86,6 +87,8 @@ pub struct Options {
     /// Drop the connector while it waits for longer than this, and begin again from its state. What it had fetched ahead is then
     /// fetched again. Never, if absent.
     pub park_after: Option<Duration>,
+    /// Where to write the connector's memory after the run; needs [`crate::sandbox::HostOptions::memory_images`].
+    pub memory_image: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -100,6 +103,7 @@ impl Default for Options {
             strict: false,
             commit_rows: None,
             park_after: None,
+            memory_image: None,
         }
     }
 }
@@ -315,6 +319,9 @@ impl Run {
         };
         let bill = reader.bill(&waits);
         tell(Event::Bill(&bill));
+        if let Some(path) = &options.memory_image {
+            reader.write_memory_image(path).await?;
+        }
         let (summary, of_tape) = match self.end_tape(outcome) {
             Ok(outcome) => outcome,
             Err(error) => {

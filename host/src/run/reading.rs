@@ -4,11 +4,12 @@ use super::bill::Bill;
 use super::convert::load_batch;
 use super::writer::Writer;
 use super::{BATCH_BYTES, Event, Options, Waits};
-use crate::Result;
 use crate::gate::{Gate, Origin, Tape};
 use crate::limits::Limits;
 use crate::sandbox::{Connector, Instance, OpenRequest, ResourceCounts, Step, Summary, Usage};
+use crate::{Class, Error, Result};
 use jiff::Timestamp;
+use std::path::Path;
 use std::time::Duration;
 use url::Url;
 
@@ -75,6 +76,14 @@ impl<'c> Reader<'c> {
             self.before = self.before.and(instance.usage());
             self.counts_before.clone_from(&self.counts);
         }
+    }
+
+    /// Ends the instance, and writes its memory into a file. One that has ended by a trap leaves none.
+    pub async fn write_memory_image(&mut self, path: &Path) -> Result<()> {
+        let Some(instance) = self.instance.take() else { return Ok(()) };
+        let Ok(image) = instance.into_memory_image().await else { return Ok(()) };
+        std::fs::write(path, image)
+            .map_err(|error| Error::new(Class::Config, format!("failed to write {}: {error}", path.display())))
     }
 
     /// The URL of the last request, without secrets.

@@ -1,10 +1,10 @@
 //! Keeps compiled components, because compiling takes seconds and loading takes milliseconds.
 
-use sha2::{Digest, Sha256};
+use crc32fast::Hasher as Checksum;
 use std::collections::hash_map::DefaultHasher;
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::{env, fmt};
@@ -12,8 +12,8 @@ use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Bytes of the checksum that a file begins with.
-const CHECKSUM: usize = 32;
+/// How much of a file is read at once: what stays in a processor's cache.
+const PIECE: usize = 128 << 10;
 
 /// Where the code of a component came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl fmt::Display for CodeSource {
     }
 }
 
-/// A folder of compiled components, each named by the digest of its bytes and by what engine it was compiled for.
+/// A folder of compiled components, each named by the digest of its bytes and by what engine it was compiled for. Beside each
+/// stands its checksum, by which a damaged one is found: code is mapped into memory as it stands in the file.
 ///
 /// Compiled code is run as it is, so the folder must be the user's alone. One that others may write to is not used.
 #[derive(Clone, Debug)]
@@ -57,12 +58,12 @@ impl CodeCache {
         Self { folder: folder.into() }
     }
 
-    /// The component, from the cache if it is there, else compiled and kept. A cache that cannot be used is no failure.
-    pub(super) fn load(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<(Component, CodeSource)> {
+    /// The component of this digest, from the cache if it is there, else compiled and kept. A cache that cannot be used is no failure.
+    pub(super) fn load(&self, engine: &Engine, wasm: &[u8], digest: &str) -> wasmtime::Result<(Component, CodeSource)> {
         if self.own_folder().is_err() {
             return Ok((Component::from_binary(engine, wasm)?, CodeSource::Compiled));
         }
-        let file = self.file(engine, wasm);
+        let file = self.file(engine, digest);
         let source = match read(&file, engine) {
             Ok(Some(component)) => return Ok((component, CodeSource::Cached)),
             Ok(None) => CodeSource::Rebuilt,
@@ -74,10 +75,9 @@ impl CodeCache {
         Ok((component, source))
     }
 
-    fn file(&self, engine: &Engine, wasm: &[u8]) -> PathBuf {
+    fn file(&self, engine: &Engine, digest: &str) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let digest: String = Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect();
         self.folder.join(format!("{digest}-{:016x}.cwasm", hasher.finish()))
     }
 
@@ -91,29 +91,43 @@ impl CodeCache {
         fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
     }
 
-    /// Writes a file that is either whole or not there.
+    /// Writes the code and its checksum, each of which is either whole or not there. Where another process writes at the same
+    /// time the two may not fit: then they are written anew by whoever notices.
     fn write(&self, file: &Path, code: &[u8]) -> io::Result<()> {
-        let mut temporary = NamedTempFile::new_in(&self.folder)?;
-        temporary.write_all(&Sha256::digest(code))?;
-        temporary.write_all(code)?;
-        temporary.persist(file)?;
-        Ok(())
+        let persist = |file: &Path, bytes: &[u8]| {
+            let mut temporary = NamedTempFile::new_in(&self.folder)?;
+            temporary.write_all(bytes)?;
+            temporary.persist(file)?;
+            io::Result::Ok(())
+        };
+        persist(file, code)?;
+        persist(&checksum_file(file), format!("{:08x}", crc32fast::hash(code)).as_bytes())
     }
 }
 
-/// Reads a file. `None` if it is damaged.
+/// Where the checksum of a file stands.
+fn checksum_file(file: &Path) -> PathBuf {
+    file.with_extension("crc32")
+}
+
+/// Maps a file. `None` if it is damaged.
 fn read(file: &Path, engine: &Engine) -> io::Result<Option<Component>> {
-    let bytes = fs::read(file)?;
-    let whole = bytes
-        .split_at_checked(CHECKSUM)
-        .filter(|(checksum, code)| Sha256::digest(code).as_slice() == *checksum)
-        .map(|(_, code)| code);
-    Ok(whole.and_then(|code| {
-        // SAFETY: the code is what `Component::serialize` of the same engine version gave: this module alone writes to the
-        // folder, which no other user can write to, and the checksum says that the file is as it was written. wasmtime
-        // checks version and configuration by itself.
-        unsafe { Component::deserialize(engine, code) }.ok()
-    }))
+    let code = File::open(file)?;
+    let Ok(expected) = fs::read_to_string(checksum_file(file)) else { return Ok(None) };
+    let (mut checksum, mut piece, mut rest) = (Checksum::new(), vec![0; PIECE], &code);
+    loop {
+        match rest.read(&mut piece)? {
+            0 => break,
+            length => checksum.update(piece.get(..length).unwrap_or_default()),
+        }
+    }
+    if format!("{:08x}", checksum.finalize()) != expected {
+        return Ok(None);
+    }
+    // SAFETY: the code is what `Component::serialize` of the same engine version gave: this module alone writes to the
+    // folder, which no other user can write to, and replaces files as a whole; and the checksum says that this one is as it was
+    // written. wasmtime checks version and configuration by itself.
+    Ok(unsafe { Component::deserialize_file(engine, file) }.ok())
 }
 
 #[cfg(test)]
@@ -123,11 +137,12 @@ mod tests {
     const WASM: &[u8] = b"\0asm\x0d\0\x01\0";
 
     fn source(cache: &CodeCache) -> CodeSource {
-        cache.load(&Engine::default(), WASM).unwrap().1
+        cache.load(&Engine::default(), WASM, "digest").unwrap().1
     }
 
     fn only_file(folder: &Path) -> PathBuf {
-        let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "cwasm")).collect();
         assert_eq!(files.len(), 1, "{files:?}");
         files.into_iter().next().unwrap()
     }
@@ -150,11 +165,14 @@ mod tests {
         let whole = fs::read(&file).unwrap();
         let mut flipped = whole.clone();
         flipped[whole.len() / 2] ^= 1;
-        for damaged in [&[] as &[u8], &whole[..10], &whole[..CHECKSUM], &whole[..whole.len() - 1], &flipped] {
+        for damaged in [&[] as &[u8], &whole[..10], &whole[..whole.len() - 1], &flipped] {
             fs::write(&file, damaged).unwrap();
             assert_eq!(source(&cache), CodeSource::Rebuilt);
             assert_eq!(source(&cache), CodeSource::Cached);
         }
+        fs::remove_file(checksum_file(&file)).unwrap();
+        assert_eq!(source(&cache), CodeSource::Rebuilt);
+        assert_eq!(source(&cache), CodeSource::Cached);
         only_file(folder.path());
     }
 
@@ -165,7 +183,7 @@ mod tests {
         source(&cache);
         let mut config = wasmtime::Config::new();
         config.epoch_interruption(true);
-        let (_, other) = cache.load(&Engine::new(&config).unwrap(), WASM).unwrap();
+        let (_, other) = cache.load(&Engine::new(&config).unwrap(), WASM, "digest").unwrap();
         assert_eq!(other, CodeSource::Compiled);
         assert_eq!(source(&cache), CodeSource::Cached);
     }

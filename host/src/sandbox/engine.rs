@@ -6,7 +6,7 @@ use super::code_cache::{CodeCache, CodeSource};
 use super::limits::TICK;
 use super::poll::Poll;
 use super::store::StoreData;
-use crate::{Class, Error, Result};
+use crate::{COMPONENT, COMPONENT_DIGEST, Class, Error, Result};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -83,12 +83,22 @@ impl Host {
     /// keep others waiting. Fails with `Class::Policy` if the component imports more than [`IMPORTS`], and with
     /// `Class::Config` if it is not a connector.
     pub fn load(&self, wasm: &[u8]) -> Result<Connector> {
+        let digest: String = Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.load_known(wasm, &digest)
+    }
+
+    /// The connector that travels inside the program, whose digest is known.
+    pub fn load_built_in(&self) -> Result<Connector> {
+        self.load_known(COMPONENT, COMPONENT_DIGEST)
+    }
+
+    fn load_known(&self, wasm: &[u8], digest: &str) -> Result<Connector> {
         let engine = self.linker.engine();
         let not_a_connector = |message: &str, error: &wasmtime::Error| {
             Error::new(Class::Config, message).fact("reason", format_args!("{error:#}"))
         };
         let loaded = match &self.code_cache {
-            Some(cache) => cache.load(engine, wasm),
+            Some(cache) => cache.load(engine, wasm, digest),
             None => Component::from_binary(engine, wasm).map(|component| (component, CodeSource::Compiled)),
         };
         let (component, code_source) =
@@ -99,7 +109,7 @@ impl Host {
             .instantiate_pre(&component)
             .and_then(ExportsPre::new)
             .map_err(|error| not_a_connector("the component is not a connector of this version", &error))?;
-        let digest = Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = digest.into();
         let counts_instructions = self.counts_instructions;
         Ok(Connector { pre, digest, code_source, counts_instructions, ticker: self.ticker.clone() })
     }
@@ -113,7 +123,7 @@ fn setup(error: &wasmtime::Error) -> Error {
 #[derive(Clone)]
 pub struct Connector {
     pub(super) pre: ExportsPre<StoreData>,
-    digest: String,
+    digest: Arc<str>,
     code_source: CodeSource,
     pub(super) counts_instructions: bool,
     /// Without ticks there is no limit on computing.

@@ -5,6 +5,7 @@ pub mod changes;
 pub mod cli;
 pub mod destination;
 pub mod error;
+mod folders;
 pub mod gate;
 pub mod import;
 pub mod limits;

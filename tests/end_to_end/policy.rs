@@ -197,3 +197,24 @@ fn a_run_has_a_bill() {
     let bill: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(bill["bill"]["requests"], 3);
 }
+
+/// The same connector with another digest.
+#[test]
+fn what_another_component_asks_for_needs_a_word_the_first_time() {
+    let setting = Setting::new(Options::default());
+    let (folder, url) = (setting.folder(), setting.api.base_url());
+    // An empty custom section whose name is `x`.
+    let component = [spile_host::COMPONENT, &[0, 2, 1, b'x']].concat();
+    fs::write(folder.join("other.wasm"), component).unwrap();
+    let resources = json!([{"name": "s", "endpoint": "https://other.example/s"}, {"name": "r", "endpoint": "r"}]);
+    write(folder, url, resources, json!({"allow_private": [url]}));
+    let check = || call(folder, &["check", "case.json", "--component", "other.wasm"]).outcome();
+    refused(check(), &["nothing was approved yet", "requests to https://other.example:443", "--approve"]);
+    let digest = plan(folder, &["--component", "other.wasm", "--approve"])["component"].clone();
+    assert!(!check().stderr.contains("approved"), "it was approved");
+
+    fs::remove_dir_all(folder.join("state")).unwrap();
+    write(folder, url, json!(["r"]), json!({"allow_private": [url], "component": digest}));
+    assert!(!check().stderr.contains("approved"), "it is pinned");
+    refused(call(folder, &["check", "case.json"]).outcome(), &["not the one that the policy pins"]);
+}

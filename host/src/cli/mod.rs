@@ -176,7 +176,8 @@ async fn prepare(
 
 /// Fails where the source asks for more than what was approved of its file.
 fn approved(args: &SourceArgs, run: &Run, approve: bool) -> Result<()> {
-    Approvals::of_user().map_or(Ok(()), |approvals| approvals.require(&args.file, &run.grant, approve))
+    let approvals = Approvals::of_user();
+    approvals.map_or(Ok(()), |approvals| approvals.require(&args.file, &run.grant, run.is_known(), approve))
 }
 
 fn use_tape(run: &mut Run, args: &TapeArgs) -> Result<()> {

@@ -42,7 +42,8 @@ pub fn text(run: &Run, approved: &Approved) -> String {
         .as_ref()
         .and_then(|proxy| Some(format!("proxy: {}:{}\n", proxy.host_str()?, proxy.port_or_known_default()?)));
     let approved = match approved {
-        Approved::First => "not yet; the first run approves".to_owned(),
+        Approved::First if run.is_known() => "not yet; the first run approves".to_owned(),
+        Approved::First => "no; `--approve` approves".to_owned(),
         Approved::Yes => "yes".to_owned(),
         Approved::Beyond(beyond) => {
             let lines: String = beyond.iter().map(|line| format!("\n  + {line}")).collect();

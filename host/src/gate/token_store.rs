@@ -1,6 +1,6 @@
 //! Where refresh tokens are kept from one run to the next.
 
-use crate::{Class, Error, Result};
+use crate::{Class, Error, Result, folders};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -61,9 +61,7 @@ impl TokenFiles {
 
     /// Keeps them in the user's state folder (`$XDG_STATE_HOME`, else `~/.local/state`). None where the user has none.
     pub fn of_user() -> Option<Self> {
-        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
-        Some(Self::in_folder(state.join("spile/tokens")))
+        Some(Self::in_folder(folders::state()?.join("tokens")))
     }
 
     fn path(&self, key: &TokenKey) -> PathBuf {

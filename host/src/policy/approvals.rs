@@ -1,7 +1,7 @@
 //! What a person approved of, from run to run.
 
 use super::{Grant, Reach};
-use crate::{Class, Error, Result};
+use crate::{Class, Error, Result, folders};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, Permissions};
@@ -43,9 +43,7 @@ pub enum Approved {
 impl Approvals {
     /// In the user's state folder (`$XDG_STATE_HOME`, else `~/.local/state`). None where the user has none.
     pub fn of_user() -> Option<Self> {
-        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
-        Some(Self::in_folder(state.join("spile/approved")))
+        Some(Self::in_folder(folders::state()?.join("approved")))
     }
 
     /// In this folder, which is made where it is missing.
@@ -81,19 +79,25 @@ impl Approvals {
         save().map_err(|error: io::Error| failed("save", &file, &error))
     }
 
-    /// Fails where a grant asks for more than what was approved. `approve` approves of it.
-    pub fn require(&self, pipeline: &Path, grant: &Grant, approve: bool) -> Result<()> {
+    /// Fails where a grant asks for more than what was approved. `approve` approves of it. What is asked for at first counts as
+    /// approved where `is_known` says that the component is the program's own, or one that the policy pins: what another one
+    /// asks for, a person has not seen in the file.
+    pub fn require(&self, pipeline: &Path, grant: &Grant, is_known: bool, approve: bool) -> Result<()> {
         if approve {
             return self.approve(pipeline, grant);
         }
         match self.look(pipeline, grant)? {
             Approved::Yes => Ok(()),
+            Approved::First if !is_known => {
+                let message = "nothing was approved yet of what this component asks for";
+                Err(listed(message, &grant.reach.beyond(&Reach::default(), grant.operator())))
+            }
             Approved::First => {
                 // Where it cannot be kept, each run is a first one: a machine that forgets has nothing to compare with.
                 let _not_kept = self.approve(pipeline, grant);
                 Ok(())
             }
-            Approved::Beyond(beyond) => Err(refused(&beyond)),
+            Approved::Beyond(beyond) => Err(listed("the source asks for more than was approved", &beyond)),
         }
     }
 
@@ -104,9 +108,9 @@ impl Approvals {
     }
 }
 
-/// The error for what goes beyond what was approved.
-fn refused(beyond: &[String]) -> Error {
-    let error = Error::new(Class::Policy, "the source asks for more than was approved");
+/// The error for what was not approved.
+fn listed(message: &str, beyond: &[String]) -> Error {
+    let error = Error::new(Class::Policy, message);
     beyond.iter().fold(error, |error, line| error.fact("new", line)).advice(
         "if that is right, approve of it: run it again with `--approve`; `spile plan` shows all that it asks for",
     )
@@ -154,18 +158,22 @@ mod tests {
         let one = grant(&["https://a.example:443"], &operator);
         let two = grant(&["https://a.example:443", "https://b.example:443"], &operator);
         assert_eq!(approvals.look(&file, &one).unwrap(), Approved::First);
-        approvals.require(&file, &one, false).unwrap();
-        approvals.require(&file, &one, false).unwrap();
-        let error = approvals.require(&file, &two, false).unwrap_err();
+        assert_eq!(
+            approvals.require(&file, &one, false, false).unwrap_err().facts[0].1,
+            "requests to https://a.example:443"
+        );
+        approvals.require(&file, &one, true, false).unwrap();
+        approvals.require(&file, &one, true, false).unwrap();
+        let error = approvals.require(&file, &two, true, false).unwrap_err();
         assert_eq!(
             (error.class, error.facts),
             (Class::Policy, vec![("new", "requests to https://b.example:443".to_owned())])
         );
-        approvals.require(&file, &two, true).unwrap();
-        approvals.require(&file, &two, false).unwrap();
+        approvals.require(&file, &two, true, true).unwrap();
+        approvals.require(&file, &two, true, false).unwrap();
         // Less is asked for, and then as much as before.
-        approvals.require(&file, &one, false).unwrap();
-        approvals.require(&file, &two, false).unwrap();
+        approvals.require(&file, &one, true, false).unwrap();
+        approvals.require(&file, &two, true, false).unwrap();
         assert_eq!(approvals.look(&folder.path().join("other.yaml"), &one).unwrap(), Approved::First);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&approvals.folder), mode(&approvals.file(&file))), (0o700, 0o600));
@@ -179,8 +187,8 @@ mod tests {
         let file = folder.path().join("shop.yaml");
         approvals.approve(&file, &grant).unwrap();
         fs::write(approvals.file(&file), "{}").unwrap();
-        assert!(approvals.require(&file, &grant, false).is_err());
-        approvals.require(&file, &grant, true).unwrap();
+        assert!(approvals.require(&file, &grant, true, false).is_err());
+        approvals.require(&file, &grant, true, true).unwrap();
     }
 
     #[test]

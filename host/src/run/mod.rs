@@ -21,7 +21,7 @@ use crate::pipeline::{Parted, Pipeline};
 use crate::policy::Grant;
 use crate::sandbox::{self, Connector, Description, Extent, Instance, OpenRequest, ResourceCounts, SourceConfig, Step};
 use crate::tenant::Tenant;
-use crate::{Class, Error, Result};
+use crate::{COMPONENT_DIGEST, Class, Error, Result};
 use arrow_array::RecordBatch;
 use convert::write_disposition;
 use reading::{Reader, read};
@@ -184,6 +184,11 @@ impl Run {
     /// What reads it.
     pub fn connector(&self) -> &Connector {
         &self.connector
+    }
+
+    /// Whether the component is the one that travels inside the program, or one that the policy pins.
+    pub fn is_known(&self) -> bool {
+        self.connector.digest() == COMPONENT_DIGEST || !self.grant.operator().components.is_empty()
     }
 
     /// Records the next call on a tape, or replays it from one: then no secret is read, and nothing is sent.

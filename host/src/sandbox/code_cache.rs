@@ -1,13 +1,14 @@
 //! Keeps compiled components, because compiling takes seconds and loading takes milliseconds.
 
+use crate::folders;
 use crc32fast::Hasher as Checksum;
 use std::collections::hash_map::DefaultHasher;
+use std::fmt;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::{env, fmt};
 use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -48,9 +49,7 @@ pub struct CodeCache {
 impl CodeCache {
     /// `$XDG_CACHE_HOME/spile/code`, or `~/.cache/spile/code`. `None` where neither is known.
     pub fn of_user() -> Option<Self> {
-        let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-        Some(Self::at(base.join("spile/code")))
+        Some(Self::at(folders::cache()?.join("code")))
     }
 
     /// In this folder, which is made when it is needed.

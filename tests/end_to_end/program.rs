@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{Read as _, Seek as _},
     os::unix::process::ExitStatusExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -22,7 +22,7 @@ const SHORTEST_SECRET: usize = 8;
 
 /// A call in the making. Home and cache folders are those of the test, so that the compiled component is found.
 ///
-/// After a run, whatever came of it, no secret that it was given is in the connector's memory or in what was printed.
+/// After a run, whatever came of it, no secret that it was given is in the connector's memory, in what was printed, or in a file that it wrote.
 pub struct Call {
     command: Command,
     secrets: Secrets,
@@ -34,6 +34,25 @@ struct Secrets {
     /// Whether rows are read, so that there is a memory to look into.
     is_run: bool,
     image: NamedTempFile,
+    /// Where it runs.
+    directory: PathBuf,
+}
+
+/// What a call writes: databases, their logs, files of rows, tapes.
+const WRITTEN: [&str; 6] = ["duckdb", "wal", "sqlite", "parquet", "har", "tmp"];
+
+/// The files that a call may have written into a folder, or below it.
+fn written(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, is_folder) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        if is_folder {
+            found.extend(written(&path));
+        } else if path.extension().is_some_and(|ending| WRITTEN.iter().any(|written| ending == *written)) {
+            found.push(path);
+        }
+    }
+    found
 }
 
 impl Secrets {
@@ -42,12 +61,17 @@ impl Secrets {
     fn are_not_in(&self, outcome: &Outcome) {
         let image = fs::read(self.image.path()).unwrap();
         assert!(!self.is_run || outcome.code != 0 || image.len() > 1 << 20, "there is no memory to look into");
+        let files = if self.values.is_empty() { Vec::new() } else { written(&self.directory) };
         for value in &self.values {
             let percent = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
             for form in [value.clone(), percent, STANDARD.encode(value)] {
                 assert!(memmem::find(&image, form.as_bytes()).is_none(), "{form} is in the memory of the connector");
                 let printed = outcome.stdout.contains(&form) || outcome.stderr.contains(&form);
                 assert!(!printed, "{form} was printed: {outcome:?}");
+                for path in &files {
+                    let is_there = fs::read(path).is_ok_and(|file| memmem::find(&file, form.as_bytes()).is_some());
+                    assert!(!is_there, "{form} is in {}", path.display());
+                }
             }
         }
     }
@@ -60,7 +84,7 @@ impl Call {
         let image = NamedTempFile::new().unwrap();
         command.args(arguments).current_dir(directory).stdin(Stdio::null()).env("SPILE_MEMORY_IMAGE", image.path());
         let is_run = arguments.first() == Some(&"run");
-        Self { command, secrets: Secrets { values: Vec::new(), is_run, image } }
+        Self { command, secrets: Secrets { values: Vec::new(), is_run, image, directory: directory.to_owned() } }
     }
 
     pub fn with(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {

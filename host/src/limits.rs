@@ -123,8 +123,9 @@ limits! {
     TABLES tables: usize = 10_000, Count, "the tables of a run";
     /// Bytes of a state or a schema.
     STATE_SIZE state_size: usize = 1 << 20, Bytes, "the size of a state";
-    /// Requests, responses, streams and waits that may be open at once.
-    HANDLES handles: usize = 10_000, Count, "what a connector may hold open";
+    /// Requests, responses, streams and waits that may be open at once. The host keeps headers and parts of bodies for each, outside the
+    /// connector's memory: 160 MiB for so many at the most. A reader with the largest window needs a few hundred.
+    HANDLES handles: usize = 2_000, Count, "what a connector may hold open";
     /// Requests in a run, also those that fail.
     REQUESTS requests: u64 = 1_000_000, Count, "requests in a run";
     /// Requests in flight, until their response is read or dropped. Twice the largest window of a reader.

@@ -1,42 +1,22 @@
 //! The sandbox, with a connector that does its worst.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod obedient;
+
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::writer::StreamWriter;
+use obedient::{CONNECTOR, GUEST, HOST};
 use serde_json::json;
 use spile_host::gate::{Client, Credentials, Gate, Origin, Policy, Secrets, Withheld};
 use spile_host::limits::Limits;
 use spile_host::sandbox::{
-    CodeCache, CodeSource, Connector, Extent, Host, HostOptions, Instance, OpenRequest, SourceConfig, Step,
+    CodeCache, CodeSource, Extent, Host, HostOptions, Instance, OpenRequest, SourceConfig, Step,
 };
 use spile_host::{Class, Error};
-use std::path::Path;
-use std::process::Command;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-
-/// The test's own connector, built once.
-static GUEST: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--package", "spile-test-guest", "--release", "--target", "wasm32-unknown-unknown"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("CARGO_TARGET_DIR", &target)
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let module = std::fs::read(target.join("wasm32-unknown-unknown/release/spile_test_guest.wasm")).unwrap();
-    wit_component::ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
-});
-
-static HOST: LazyLock<Host> =
-    LazyLock::new(|| Host::new(HostOptions { memory_images: true, ..HostOptions::default() }).unwrap());
-
-static CONNECTOR: LazyLock<Connector> = LazyLock::new(|| HOST.load(&GUEST).unwrap());
 
 fn source(config: &str) -> SourceConfig {
     SourceConfig { config: config.to_owned(), params: "{}".to_owned(), bindings: "{}".to_owned() }

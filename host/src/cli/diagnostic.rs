@@ -5,8 +5,12 @@ use crate::{Class, Error};
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode, SourceSpan,
 };
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{IsTerminal, Write};
+
+/// How many characters of one text of an error are shown.
+const MOST_CHARACTERS: usize = 10_000;
 
 /// An error in the form in which it is shown.
 struct Shown<'a> {
@@ -17,16 +21,17 @@ struct Shown<'a> {
 
 impl Shown<'_> {
     fn new(error: &Error, severity: Severity) -> Shown<'_> {
-        let source = error.places.first().map(|place| NamedSource::new(&place.file, place.text.to_string()));
+        let source =
+            error.places.first().map(|place| NamedSource::new(&place.file, printable(&place.text).into_owned()));
         Shown { error, severity, source }
     }
 }
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.error.message)?;
+        f.write_str(&shown(&self.error.message))?;
         for (label, text) in &self.error.facts {
-            write!(f, "\n{label}: {text}")?;
+            write!(f, "\n{label}: {}", shown(text))?;
         }
         Ok(())
     }
@@ -46,7 +51,7 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.error.advice.as_ref().map(|advice| Box::new(advice) as Box<dyn fmt::Display>)
+        self.error.advice.as_ref().map(|advice| Box::new(shown(advice)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -59,7 +64,7 @@ impl Diagnostic for Shown<'_> {
         let text = place.text.get(place.span.clone()).unwrap_or_default();
         let length = text.lines().next().unwrap_or_default().len();
         let span = SourceSpan::new(place.span.start.into(), length);
-        let label = Some(place.pointer.clone()).filter(|pointer| !pointer.is_empty());
+        let label = Some(shown(&place.pointer).into_owned()).filter(|pointer| !pointer.is_empty());
         Some(Box::new(std::iter::once(LabeledSpan::new_with_span(label, span))))
     }
 }
@@ -125,7 +130,51 @@ fn rendered(error: &Error, severity: Severity, handler: &GraphicalReportHandler)
     text
 }
 
+/// A text that a terminal shows and does not obey: without control characters but for line breaks and tabs, and without those that
+/// turn the direction of what follows. What connectors, APIs and databases say passes here before it is printed. It stays as long, in
+/// bytes, so that places in a file stay what they are.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_unfit = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\t'))
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_unfit) {
+        return text.into();
+    }
+    let fit = |c: char| match c.len_utf8() {
+        _ if !is_unfit(c) => c,
+        1 => '?',
+        2 => '·',
+        _ => '\u{fffd}',
+    };
+    text.chars().map(fit).collect::<String>().into()
+}
+
+/// Likewise, and cut where it is very long.
+fn shown(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MOST_CHARACTERS).and_then(|(end, _)| text.get(..end)) {
+        Some(beginning) => format!("{}…", printable(beginning)).into(),
+        None => printable(text),
+    }
+}
+
 /// To standard error, whose absence is no reason to fail.
 pub fn eprintln(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_shown() {
+        assert_eq!(printable("a\tb\nü 日本"), "a\tb\nü 日本");
+        assert_eq!(printable("\u{1b}[2J\u{7}\r\u{9b}31m\u{7f}\u{202e}x"), "?[2J??·31m?\u{fffd}x");
+        let error = Error::new(Class::Source, "\u{1b}]0;x".to_owned())
+            .fact("resource", "\u{1b}[1m")
+            .advice("a".repeat(50_000) + "\u{1b}");
+        let text = in_log(&error);
+        assert!(!text.contains('\u{1b}') && text.len() < 40_000, "{text}");
+    }
 }

@@ -19,7 +19,7 @@ use args::{Cli, Command, Form, SourceArgs, TapeArgs};
 use clap::Parser;
 use progress::Progress;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -253,7 +253,10 @@ async fn interrupted() {
 
 /// Prints to standard output. That its reader has gone (`spile describe … | head`) is no failure.
 fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    let mut out = std::io::stdout();
+    // Names and values are those of connectors and APIs. A program gets them as they are.
+    let text = if out.is_terminal() { diagnostic::printable(text) } else { text.into() };
+    match out.write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::new(Class::Internal, format!("failed to print: {error}")))
         }

@@ -1,6 +1,6 @@
 //! What a run tells while it goes on: a live line per resource on a terminal, plain lines elsewhere.
 
-use super::diagnostic::eprintln;
+use super::diagnostic::{eprintln, printable};
 use crate::run::Event;
 use crate::sandbox::ResourceCounts;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -95,6 +95,7 @@ impl Progress {
     }
 
     fn line(&self, text: &str) {
+        let text = &*printable(text);
         match &self.form {
             // Printed above the live lines, so that it stays.
             Form::Live { all, .. } => {
@@ -123,6 +124,9 @@ fn line(counts: &ResourceCounts, waits: &BTreeMap<String, u64>, elapsed: Duratio
     };
     format!(
         "{:<20} {:>7} requests{retries} {:>7} pages {:>9} rows {rate:>9.0} rows/s{waits}",
-        counts.resource, counts.requests, counts.pages, counts.rows
+        printable(&counts.resource),
+        counts.requests,
+        counts.pages,
+        counts.rows
     )
 }

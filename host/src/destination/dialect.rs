@@ -188,6 +188,11 @@ pub trait Dialect: Send + Sync {
         None
     }
 
+    /// Whether names that differ in the case of letters alone are one name.
+    fn ignores_case(&self) -> bool {
+        false
+    }
+
     /// Whether a character cannot be stored in text; a JSON document cannot have its escape either.
     fn refuses_character(&self, _character: char) -> bool {
         false

@@ -43,6 +43,10 @@ impl Dialect for DuckDb {
         ]
     }
 
+    fn ignores_case(&self) -> bool {
+        true
+    }
+
     fn decimal_word(&self) -> &'static str {
         "DECIMAL"
     }

@@ -131,7 +131,19 @@ impl Session {
         let reader = RecordBatchIterator::new(batches.into_iter().map(Ok), columns);
         statement.bind_stream(Box::new(reader)).map_err(|error| self.failure(&error))?;
         statement.execute_update().map_err(|error| self.failure(&error).fact("table", table))?;
+        drop(statement);
+        self.took(table)?;
         Ok(rows)
+    }
+
+    /// Checks that the rows which went in last are there. DuckDB's driver says nothing of rows that it refuses, such as those with a null
+    /// where none may be; and of the transaction, which is void from then on, it says at the end that it was committed.
+    fn took(&mut self, table: &str) -> Result<()> {
+        self.query("SELECT 1", &[]).map(drop).map_err(|_| {
+            Error::new(Class::Destination, format!("{} refused rows", self.dialect.database()))
+                .fact("table", table)
+                .fact("reason", "a value does not fit its column, such as a null in one that may have none")
+        })
     }
 
     /// Does some work in one transaction: all of it is kept, or, after an error, none.

@@ -1,6 +1,7 @@
 //! Content codings that the client leaves: several in a row, and other spellings of their names (RFC 9110, section 8.4).
 
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
+use futures_util::StreamExt as _;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body_util::BodyExt as _;
@@ -12,6 +13,9 @@ use tokio_util::io::{ReaderStream, StreamReader};
 /// More codings than this have no use but to cost time.
 const MOST: usize = 4;
 
+/// More than a piece has, so that the last coding reaches the limit of the gate first.
+const ROOM: u64 = 1 << 20;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Coding {
     Gzip,
@@ -22,13 +26,16 @@ enum Coding {
 
 /// Decodes a body of which the client knows not all codings. One that is not known here either is left as it is, with the
 /// header that says so.
-pub(super) fn decoded(headers: &mut HeaderMap, body: Body) -> Body {
+///
+/// What is between two codings may have this size at most. A few bytes could hold very many that come to nothing in the end, and
+/// to go through them takes time without end, in which nothing else has its turn.
+pub(super) fn decoded(headers: &mut HeaderMap, body: Body, most: u64) -> Body {
     match codings(headers) {
         Some(codings) if !codings.is_empty() => {
             headers.remove(CONTENT_ENCODING);
             headers.remove(CONTENT_LENGTH);
             // The last one was applied last.
-            codings.into_iter().rev().fold(body, decode)
+            codings.into_iter().rev().fold(body, |body, coding| decode(body, coding, most))
         }
         _ => body,
     }
@@ -52,26 +59,32 @@ fn codings(headers: &HeaderMap) -> Option<Vec<Coding>> {
     (codings.len() <= MOST).then_some(codings)
 }
 
-fn decode(body: Body, coding: Coding) -> Body {
+fn decode(body: Body, coding: Coding, most: u64) -> Body {
     let source = StreamReader::new(body.map_err(io::Error::other).into_data_stream());
     match coding {
         Coding::Gzip => {
             let mut decoder = GzipDecoder::new(source);
             decoder.multiple_members(true);
-            stream(decoder)
+            stream(decoder, most)
         }
-        Coding::Deflate => stream(ZlibDecoder::new(source)),
-        Coding::Brotli => stream(BrotliDecoder::new(source)),
+        Coding::Deflate => stream(ZlibDecoder::new(source), most),
+        Coding::Brotli => stream(BrotliDecoder::new(source), most),
         Coding::Zstd => {
             let mut decoder = ZstdDecoder::new(source);
             decoder.multiple_members(true);
-            stream(decoder)
+            stream(decoder, most)
         }
     }
 }
 
-fn stream(reader: impl AsyncRead + Send + 'static) -> Body {
-    Body::wrap_stream(ReaderStream::new(reader))
+/// What the gate itself lets through is counted after this, and told by its limit.
+fn stream(reader: impl AsyncRead + Send + 'static, most: u64) -> Body {
+    let mut left = most.saturating_add(ROOM);
+    Body::wrap_stream(ReaderStream::new(reader).map(move |piece| {
+        let piece = piece?;
+        left = left.checked_sub(piece.len() as u64).ok_or_else(|| io::Error::other("it grows beyond all measure"))?;
+        Ok::<_, io::Error>(piece)
+    }))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
-use wasmtime_wasi_http::p2::{DEFAULT_OUTGOING_BODY_BUFFER_CHUNKS, DEFAULT_OUTGOING_BODY_CHUNK_SIZE};
+use wasmtime_wasi_http::p2::DEFAULT_OUTGOING_BODY_BUFFER_CHUNKS;
 use wasmtime_wasi_http::{Error as Code, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// A future as the hooks of wasmtime want it.
@@ -35,6 +35,9 @@ pub(super) type Boxed<T> = Box<dyn Future<Output = T> + Send>;
 
 /// The longest that a request for a token takes, so that all attempts fit into the time that a connector gives a request.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of a body a connector hands over at once, in bytes. Requests that are never sent keep that in the host's memory.
+const BODY_CHUNK: usize = 16 << 10;
 
 /// The largest response with a token, in bytes.
 const TOKEN_RESPONSE: usize = 1 << 20;
@@ -249,7 +252,7 @@ impl Run {
                 }
             }
             let (mut head, body) = self.accept(response)?.into_parts();
-            let body = coding::decoded(&mut head.headers, body);
+            let body = coding::decoded(&mut head.headers, body, self.limits.response_size);
             // So that the connector can say which token it takes to be refused. What the API has there is not the host's.
             head.headers.remove(CREDENTIAL_HEADER);
             if let Some(count) = signed_with {
@@ -518,7 +521,7 @@ impl WasiHttpHooks for Gate {
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         match self.tape {
             Some(_) => tape::PIECE,
-            None => DEFAULT_OUTGOING_BODY_CHUNK_SIZE,
+            None => BODY_CHUNK,
         }
     }
 

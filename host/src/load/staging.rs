@@ -29,6 +29,12 @@ pub(super) fn unusable_table(table: &str) -> Option<String> {
     }
 }
 
+/// Bytes of what is kept of the columns of all tables. What a connector makes up stands in memory, and is compared with what comes.
+const MOST_NAMES: usize = 64 << 20;
+
+/// Bytes that count for a column besides its name.
+pub(super) const OF_COLUMN: usize = 32;
+
 /// State and schema that cover what is buffered.
 pub(super) struct Pending {
     pub state: String,
@@ -98,15 +104,25 @@ impl Staging {
     /// Buffers a batch: all of it, or after an error nothing. In a database, texts become what that can store.
     pub fn take(&mut self, batch: Batch, options: &Options, dialect: Option<&dyn Dialect>) -> Result<()> {
         let mut checked: Vec<(KnownTable, Vec<Column>)> = Vec::new();
+        let mut names: usize = self.tables.iter().map(StagingTable::size_of_names).sum();
         for rows in &batch.tables {
             let plan = self.plan(rows, &batch, options)?;
             check_key(rows, plan)?;
             check_roots(rows, plan, &batch)?;
+            if dialect.is_some_and(Dialect::ignores_case) {
+                self.check_case(rows, &batch)?;
+            }
             let table = self.tables.iter().find(|table| table.known.table == rows.table);
             let stored = self.stored.get(&rows.table).map(Vec::as_slice).unwrap_or_default();
             let earlier = checked.iter().rfind(|(place, _)| place.table == rows.table);
             let earlier = earlier.map(|(_, columns)| columns.clone()).unwrap_or_default();
             let columns = StagingTable::changed_columns(table, earlier, rows, stored)?;
+            names += columns.iter().map(|column| column.name.len() + OF_COLUMN).sum::<usize>();
+            if names > MOST_NAMES {
+                let message = "the connector delivered more columns, or longer names, than a run may have";
+                return Err(Error::new(Class::Policy, message)
+                    .fact("limit", format_args!("{MOST_NAMES} bytes, of which each column takes {OF_COLUMN}")));
+            }
             let place = KnownTable {
                 table: rows.table.clone(),
                 root: plan.table.clone(),
@@ -156,6 +172,21 @@ impl Staging {
         (self.pending, self.rows, self.bytes) = (None, 0, 0);
     }
 
+    /// Checks that the database can tell a table from the others. Otherwise the rows of one would take the place of the other's.
+    fn check_case(&self, rows: &TableRows, batch: &Batch) -> Result<()> {
+        let known = self.tables.iter().map(|table| &table.known.table);
+        let mut others = known.chain(batch.tables.iter().map(|other| &other.table));
+        match others.find(|other| **other != rows.table && other.eq_ignore_ascii_case(&rows.table)) {
+            None => Ok(()),
+            Some(other) => Err(Error::new(
+                Class::Source,
+                "the database cannot tell two tables apart: their names differ in case alone",
+            )
+            .fact("resource", &rows.resource)
+            .fact("tables", format_args!("{other}, {}", rows.table))),
+        }
+    }
+
     /// The plan that some rows belong to, after a check that their table can be a part of it.
     fn plan<'a>(&self, rows: &TableRows, batch: &Batch, options: &'a Options) -> Result<&'a ResourcePlan> {
         let defect = |message: String| {
@@ -174,6 +205,7 @@ impl Staging {
             None if rows.table == plan.table => Ok(plan),
             None => defect(format!("rows without a parent for another table than `{}`", plan.table)),
             Some(_) if is_root => defect("child rows for a root table".to_owned()),
+            Some(parent) if *parent == rows.table => defect("rows of a table that is its own parent".to_owned()),
             Some(parent) => {
                 let known =
                     self.tables.iter().any(|table| table.known.table == *parent && table.known.root == plan.table);

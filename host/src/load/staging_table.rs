@@ -4,11 +4,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, new_null_array};
 use arrow_cast::cast::{CastOptions, cast_with_options};
-use arrow_schema::{ArrowError, DataType as ArrowType, Field, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DECIMAL128_MAX_PRECISION, DataType as ArrowType, Field, Schema, SchemaRef};
 
 use super::{
     Column, TableRows, characters,
     package::{KnownTable, drop_table},
+    staging::OF_COLUMN,
 };
 use crate::{
     changes::Change,
@@ -22,6 +23,9 @@ pub(super) const SEQUENCE: &str = "_spile_seq";
 
 /// The second column of the staging table of a child table: the number of the root row that a row stems from.
 pub(super) const ROOT: &str = "_spile_root";
+
+/// The most columns of a table: our own connector gives none more than half as many.
+const MOST_COLUMNS: usize = 20_000;
 
 /// The id of a row.
 pub(super) const ROW_ID: &str = "_dlt_id";
@@ -63,6 +67,11 @@ impl StagingTable {
         Ok(Self::with_columns(known, columns))
     }
 
+    /// Bytes of the names of its columns, and of what else is kept of them.
+    pub fn size_of_names(&self) -> usize {
+        self.columns.iter().map(|column| column.name.len() + OF_COLUMN).sum()
+    }
+
     /// The columns that it has with what is buffered.
     pub fn columns(&self) -> &[Column] {
         &self.columns
@@ -88,6 +97,15 @@ impl StagingTable {
                 .fact("column", column)
         };
         let schema = rows.rows.schema();
+        let known = table.map_or(0, |table| table.columns.len()) + earlier.len();
+        let most = known.max(schema.fields().len()).max(rows.new_columns.len()).max(rows.widened_columns.len());
+        if most > MOST_COLUMNS {
+            // Each is compared with the others.
+            return Err(Error::new(Class::Policy, "the connector delivered more columns than a table may have")
+                .fact("resource", &rows.resource)
+                .fact("table", &rows.table)
+                .fact("limit", format_args!("{MOST_COLUMNS} columns")));
+        }
         let mut names = HashSet::new();
         for field in schema.fields() {
             if !names.insert(field.name()) {
@@ -132,6 +150,15 @@ impl StagingTable {
             |name: &str| name.is_empty() || name.contains('\0') || name.to_lowercase().starts_with("_spile_");
         if let Some(column) = added.iter().find(|column| reserved(&column.name)) {
             return Err(defect("a column with an unusable name", &column.name));
+        }
+        let is_odd = |column: &&Column| match column.data_type {
+            DataType::Decimal(precision, scale) => {
+                !(1..=DECIMAL128_MAX_PRECISION).contains(&precision) || scale > precision
+            }
+            _ => false,
+        };
+        if let Some(column) = added.iter().find(is_odd) {
+            return Err(defect("a column of a decimal type that there is not", &column.name));
         }
         if rows.rows.num_columns() == 0 && rows.rows.num_rows() > 0 {
             return Err(defect("rows without columns", ""));

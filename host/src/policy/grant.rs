@@ -127,7 +127,9 @@ impl Grant {
 
     /// Fails where a request to this URL is denied from the outset.
     pub fn check_url(&self, resource: &str, url: &str) -> Result<()> {
-        let denied = self.origins.iter().find(|granted| granted.denied.is_some() && is_under(url, &granted.origin));
+        let own = origin_of(url);
+        let is_own = |granted: &&Granted| granted.denied.is_some() && own.as_ref() == Some(&granted.origin);
+        let denied = self.origins.iter().find(is_own);
         match denied.and_then(|granted| Some((granted, granted.denied.as_ref()?))) {
             None => Ok(()),
             Some((granted, why)) => {
@@ -141,11 +143,10 @@ impl Grant {
     }
 }
 
-/// Whether a URL, whose path may hold templates, is of this origin.
-fn is_under(url: &str, origin: &Origin) -> bool {
+/// The origin of a URL whose path may hold templates.
+fn origin_of(url: &str) -> Option<Origin> {
     let end = url.find("://").and_then(|at| url.get(at + 3..)?.find(['/', '?', '#']).map(|end| at + 3 + end));
-    let own = url.get(..end.unwrap_or(url.len())).and_then(|own| own.parse::<Origin>().ok());
-    own.is_some_and(|own| own == *origin)
+    url.get(..end.unwrap_or(url.len()))?.parse().ok()
 }
 
 #[cfg(test)]

@@ -263,7 +263,10 @@ impl Run {
                         found.push(rows);
                     }
                 }
-                Step::Wait(wait) => tokio::time::sleep(reading::pause(instance.gate(), wait.until)).await,
+                Step::Wait(wait) => {
+                    let length = reading::pause(instance.gate(), wait.until);
+                    reading::rest(instance.gate(), &self.grant.operator().limits, length).await?;
+                }
                 Step::Done(_) => break,
             }
         }
@@ -315,7 +318,8 @@ impl Run {
         request.load_id.clone_from(&resumed.load_id);
         self.begin_tape("run", &request, options.batch_rows() as usize)?;
         let (mut writer, mut waits) = (Writer::new(loader), Waits::new());
-        let mut reader = Reader::new(&self.connector, gate, self.grant.operator().limits.clone(), request);
+        let mut reader =
+            Reader::new(&self.connector, &self.description, gate, self.grant.operator().limits.clone(), request);
         let outcome = tokio::select! {
             biased;
             () = interrupt => Err(Error::new(Class::Interrupted, "interrupted")
@@ -332,7 +336,7 @@ impl Run {
             Err(error) => {
                 // What was read is not lost, whatever ended the run. Where it cannot be kept, that is the lesser news.
                 let kept = writer.keep().await;
-                let error = self.pipeline.locate(self.placed(error, &reader));
+                let error = self.pipeline.locate(self.placed(reader.redacted(error), &reader));
                 return Err(match kept {
                     Ok(()) if error.class == Class::Source && error.advice.is_none() => {
                         error.advice("what was read before is kept: the next run goes on from there")
@@ -345,11 +349,11 @@ impl Run {
         tell(Event::Counts(&summary.counts));
         let mut warnings: Vec<_> = summary.warnings.into_iter().map(|warning| self.pipeline.locate(warning)).collect();
         if options.strict {
-            writer.refuse(warnings.clone()).await?;
+            writer.refuse(warnings.clone()).await.map_err(|error| reader.redacted(error))?;
         }
         warnings.extend(of_tape);
         tell(Event::Publishing);
-        let published = writer.publish(summary.state).await?;
+        let published = writer.publish(summary.state).await.map_err(|error| reader.redacted(error))?;
         let (counts, resumed) = (summary.counts, resumed.interrupted.is_some());
         Ok(Report { counts, published, waits, resumed, warnings, bill })
     }

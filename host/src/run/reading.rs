@@ -5,17 +5,21 @@ use super::convert::load_batch;
 use super::writer::Writer;
 use super::{BATCH_BYTES, Event, Options, Waits};
 use crate::gate::{Gate, Origin, Tape};
-use crate::limits::Limits;
-use crate::sandbox::{Connector, Instance, OpenRequest, ResourceCounts, Step, Summary, Usage};
+use crate::limits::{Limits, WALL};
+use crate::sandbox::{self, Connector, Description, Instance, OpenRequest, ResourceCounts, Step, Summary, Usage};
 use crate::{Class, Error, Result};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
+use tokio::time::timeout_at;
 use url::Url;
 
 /// A connector that reads a source, and what it takes to begin again where it was.
 pub(super) struct Reader<'c> {
     connector: &'c Connector,
+    /// The resources that it described.
+    resources: BTreeSet<&'c str>,
     gate: Gate,
     limits: Limits,
     /// How to open it: with the state and the schema of what it handed over last.
@@ -32,9 +36,28 @@ pub(super) struct Reader<'c> {
 }
 
 impl<'c> Reader<'c> {
-    pub fn new(connector: &'c Connector, gate: Gate, limits: Limits, request: OpenRequest) -> Self {
+    pub fn new(
+        connector: &'c Connector,
+        description: &'c Description,
+        gate: Gate,
+        limits: Limits,
+        request: OpenRequest,
+    ) -> Self {
         let (before, counts_before, counts, starts, rows) = Default::default();
-        Self { connector, gate, limits, request, instance: None, before, counts_before, counts, starts, rows }
+        let resources = description.resources.iter().map(|resource| resource.name.as_str()).collect();
+        Self {
+            connector,
+            resources,
+            gate,
+            limits,
+            request,
+            instance: None,
+            before,
+            counts_before,
+            counts,
+            starts,
+            rows,
+        }
     }
 
     /// What the connector has next.
@@ -49,6 +72,7 @@ impl<'c> Reader<'c> {
             }
         };
         let mut step = instance.next(batch_rows, BATCH_BYTES).await?;
+        self.check_resources(&step)?;
         let counts = match &mut step {
             Step::Batch(batch) => &mut batch.counts,
             Step::Wait(wait) => &mut wait.counts,
@@ -68,6 +92,20 @@ impl<'c> Reader<'c> {
             Step::Done(_) => {}
         }
         Ok(step)
+    }
+
+    /// What is told of a resource is kept, so a connector that makes up resources could tell without end.
+    fn check_resources(&self, step: &Step) -> Result<()> {
+        let (waiting, counts) = match step {
+            Step::Batch(batch) => (None, &batch.counts),
+            Step::Wait(wait) => (Some(wait.resource.as_str()), &wait.counts),
+            Step::Done(summary) => (None, &summary.counts),
+        };
+        let mut named = counts.iter().map(|counts| counts.resource.as_str()).chain(waiting);
+        match named.find(|name| !self.resources.contains(name)) {
+            None => Ok(()),
+            Some(_) => Err(Error::new(Class::Internal, "the connector spoke of a resource that it did not describe")),
+        }
     }
 
     /// Drops the instance. The next one begins from the state that was given last.
@@ -91,11 +129,20 @@ impl<'c> Reader<'c> {
         self.gate.last_url()
     }
 
+    /// An error without secrets. Names that a connector gives are told too, and it may have guessed one.
+    pub fn redacted(&self, mut error: Error) -> Error {
+        let redact = |text: &mut String| *text = self.gate.redactor().redact(text);
+        redact(&mut error.message);
+        error.facts.iter_mut().for_each(|(_, text)| redact(text));
+        error.advice.iter_mut().for_each(redact);
+        error
+    }
+
     /// What it took so far, with these waits.
     pub fn bill(&self, waits: &Waits) -> Bill {
         let usage = self.instance.as_ref().map_or(self.before, |instance| self.before.and(instance.usage()));
         let counts = self.gate.counts();
-        let waited = waits.values().map(|(_, length)| *length).sum::<Duration>().as_millis();
+        let waited = waits.values().fold(Duration::ZERO, |sum, (_, length)| sum.saturating_add(*length)).as_millis();
         Bill {
             instructions: usage.instructions,
             peak_memory: usage.peak_memory as u64,
@@ -132,12 +179,12 @@ pub(super) async fn read(
                 let length = pause(&reader.gate, wait.until);
                 tell(Event::Wait { resource: &wait.resource, reason: &wait.reason, wait: length });
                 let of_resource = waits.entry(wait.resource).or_default();
-                *of_resource = (of_resource.0 + 1, of_resource.1 + length);
+                *of_resource = (of_resource.0 + 1, of_resource.1.saturating_add(length));
                 // A tape is one instance's.
                 if reader.gate.tape().is_none() && options.park_after.is_some_and(|threshold| length > threshold) {
                     reader.park();
                 }
-                tokio::time::sleep(length).await;
+                rest(&reader.gate, &reader.limits, length).await?;
             }
             Step::Done(summary) => return Ok(summary),
         }
@@ -148,11 +195,12 @@ pub(super) async fn read(
 fn add(counts: &mut [ResourceCounts], before: &[ResourceCounts]) {
     for own in counts {
         let Some(before) = before.iter().find(|before| before.resource == own.resource) else { continue };
-        own.requests += before.requests;
-        own.retries += before.retries;
-        own.pages += before.pages;
-        own.rows += before.rows;
-        own.filtered += before.filtered;
+        let sum = |own: &mut u64, before: u64| *own = own.saturating_add(before);
+        sum(&mut own.requests, before.requests);
+        sum(&mut own.retries, before.retries);
+        sum(&mut own.pages, before.pages);
+        sum(&mut own.rows, before.rows);
+        sum(&mut own.filtered, before.filtered);
     }
 }
 
@@ -163,6 +211,12 @@ pub(super) fn pause(gate: &Gate, instant: u64) -> Duration {
     }
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     Duration::from_millis(instant.saturating_sub(now))
+}
+
+/// Sleeps so long, but not beyond the time of the run.
+pub(super) async fn rest(gate: &Gate, limits: &Limits, length: Duration) -> Result<()> {
+    let slept = timeout_at(sandbox::deadline(gate, limits), tokio::time::sleep(length)).await;
+    slept.map_err(|_| WALL.reached(limits))
 }
 
 /// Whether a URL is one that a resource asks for, by the URL of its first request, in which a step of the path may be a

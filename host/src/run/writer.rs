@@ -60,8 +60,10 @@ impl Writer {
         let gone = || Error::new(Class::Internal, "the loader ended before its time");
         let working = self.working.as_mut().ok_or_else(gone)?;
         // Awaited in place, so that a caller that is dropped meanwhile leaves the loader here.
-        let (loader, staged) = working.await.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
+        let ended = working.await;
+        // Also where it panicked: what has ended is not to be awaited again.
         self.working = None;
+        let (loader, staged) = ended.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
         staged.map(|is_staged| (loader, is_staged))
     }
 }

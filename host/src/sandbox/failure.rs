@@ -6,6 +6,9 @@ use crate::limits::Limits;
 use crate::{Class, Error};
 use wasmtime::WasmBacktrace;
 
+/// How many characters of a text of a connector are kept. The longest that ours writes are URLs and parts of answers.
+const MOST_CHARACTERS: usize = 10_000;
+
 /// What a connector reports as the end of a call. Where the gate denied a request, that is the cause, and it is what the
 /// person sees, with the place that the connector gives.
 pub(super) fn reported(error: GuestError, gate: &Gate) -> Error {
@@ -18,7 +21,7 @@ pub(super) fn reported(error: GuestError, gate: &Gate) -> Error {
 
 /// What a connector states, such as a warning. Its texts pass the redactor.
 pub(super) fn stated(error: GuestError, gate: &Gate) -> Error {
-    let redact = |text: String| gate.redactor().redact(&text);
+    let redact = |text: String| cut(gate.redactor().redact(&text));
     let mut own = Error::new(class(error.kind), redact(error.message));
     own.advice = error.advice.map(redact);
     own.pointer = error.pointer.map(redact);
@@ -30,6 +33,15 @@ pub(super) fn stated(error: GuestError, gate: &Gate) -> Error {
     ];
     own.facts = facts.into_iter().filter_map(|(label, text)| Some((label, text?))).collect();
     own
+}
+
+/// A text that comes to an end.
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 fn class(kind: ErrorKind) -> Class {

@@ -17,11 +17,25 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::ResourceAny;
 use wasmtime::{Store, WasmCoreDump};
 
 pub use super::bindings::exports::spile::connector::source::{Extent, SourceConfig};
+
+/// How many warnings, or defects of a configuration, are taken from a connector.
+pub(super) const MOST_TOLD: usize = 1000;
+
+/// Bytes of the names of all tables of a run.
+const MOST_NAMES: usize = 16 << 20;
+
+/// When the time of a run is up.
+pub(crate) fn deadline(gate: &Gate, limits: &Limits) -> Instant {
+    let began = gate.began();
+    // Of a time that ends after all clocks there is nothing to keep.
+    began.checked_add(limits.wall).unwrap_or_else(|| began + Duration::from_secs(100 * 365 * 24 * 3600))
+}
 
 /// What a configuration asks for.
 #[derive(Clone, Debug)]
@@ -97,6 +111,8 @@ pub struct Instance {
     peak: Arc<AtomicUsize>,
     /// Those that it handed over rows of.
     tables: HashSet<String>,
+    /// Bytes of their names.
+    names: usize,
     /// Instructions so far, where they are counted.
     instructions: Option<u64>,
     _ticker: Arc<Ticker>,
@@ -123,11 +139,14 @@ impl Connector {
         if self.counts_instructions {
             store.set_fuel(u64::MAX).map_err(|error| trapped(&error, &limits, &gate))?;
         }
-        let deadline = gate.began() + limits.wall;
-        let exports = stopwatch
-            .watch(self.pre.instantiate_async(&mut store))
-            .await
-            .map_err(|error| trapped(&error, &limits, &gate))?;
+        let deadline = deadline(&gate, &limits);
+        // A component runs code of its own when it is started, and may wait there too.
+        let starting = stopwatch.watch(self.pre.instantiate_async(&mut store));
+        let exports = match timeout_at(deadline, AssertUnwindSafe(starting).catch_unwind()).await {
+            Ok(Ok(started)) => started.map_err(|error| trapped(&error, &limits, &gate))?,
+            Ok(Err(_panic)) => return Err(Error::new(Class::Internal, "the host failed to start the connector")),
+            Err(_elapsed) => return Err(limits::WALL.reached(&limits)),
+        };
         let instructions = self.counts_instructions.then_some(0);
         let running = Some(Running { store, exports, reader: None });
         Ok(Instance {
@@ -139,6 +158,7 @@ impl Connector {
             deadline,
             peak,
             tables: HashSet::new(),
+            names: 0,
             _ticker: self.ticker.clone(),
         })
     }
@@ -165,13 +185,19 @@ impl Instance {
             .map_err(|error| vec![error])?;
         let own = |error| stated(error, &self.gate);
         match description {
+            Ok(wit::Description { resources, origins, slots, .. })
+                if resources.len().max(origins.len()).max(slots.len()) > self.limits.tables =>
+            {
+                Err(vec![limits::TABLES.reached(&self.limits)])
+            }
             Ok(wit::Description { resources, origins, slots, warnings }) => {
-                Ok(Description { resources, origins, slots, warnings: warnings.into_iter().map(own).collect() })
+                let warnings = warnings.into_iter().take(MOST_TOLD);
+                Ok(Description { resources, origins, slots, warnings: warnings.map(own).collect() })
             }
             Err(errors) if errors.is_empty() => {
                 Err(vec![Error::new(Class::Internal, "the connector refused the configuration and gave no reason")])
             }
-            Err(errors) => Err(errors.into_iter().map(own).collect()),
+            Err(errors) => Err(errors.into_iter().take(MOST_TOLD).map(own).collect()),
         }
     }
 
@@ -226,9 +252,14 @@ impl Instance {
         let step = step.map_err(|error| reported(error, &self.gate))?;
         let step = Step::new(step, &self.limits, &self.gate)?;
         if let Step::Batch(batch) = &step {
-            self.tables.extend(batch.tables.iter().map(|table| table.table.clone()));
-            if self.tables.len() > self.limits.tables {
-                return Err(limits::TABLES.reached(&self.limits));
+            for table in &batch.tables {
+                if !self.tables.contains(&table.table) {
+                    self.names += table.table.len();
+                    self.tables.insert(table.table.clone());
+                }
+                if self.tables.len() > self.limits.tables || self.names > MOST_NAMES {
+                    return Err(limits::TABLES.reached(&self.limits));
+                }
             }
         }
         Ok(step)
@@ -267,6 +298,10 @@ impl Instance {
         call: impl for<'a> FnOnce(&'a mut Running) -> BoxFuture<'a, wasmtime::Result<T>>,
     ) -> Result<T> {
         let mut running = self.running.take().ok_or_else(spent)?;
+        // One that always answers at once is never found waiting.
+        if Instant::now() >= self.deadline {
+            return Err(limits::WALL.reached(&self.limits));
+        }
         running.store.set_epoch_deadline(1);
         // A panic of the host's code for one connector must not end the others.
         let watched = AssertUnwindSafe(self.stopwatch.watch(call(&mut running))).catch_unwind();

@@ -38,6 +38,8 @@ impl Limits {
                     Breach::Call
                 } else if text.contains("store handle limit exceeded") {
                     Breach::Handles
+                } else if text.contains("total size of fields exceeds limit") {
+                    Breach::Headers
                 } else {
                     return None;
                 }
@@ -52,13 +54,17 @@ impl Limits {
             Breach::Memory => limits::MEMORY,
             Breach::Cpu => limits::CPU,
             Breach::Handles => limits::HANDLES,
+            Breach::Headers => limits::HEADER_SIZE,
             Breach::Functions => {
                 let message = "the component's tables of functions are too large";
                 return Error::new(Class::Policy, message).fact("limit", MAX_TABLE_ELEMENTS);
             }
             Breach::Call => {
                 let message = "the connector handed over more in one call than a batch and a state may have";
-                return Error::new(Class::Policy, message).fact("limit", format_args!("{} bytes", self.call_size()));
+                let error =
+                    Error::new(Class::Policy, message).fact("limit", format_args!("{} bytes", self.call_size()));
+                // What both may have follows from it.
+                return Error { limit: Some(limits::BATCH_SIZE.name), ..error };
             }
         };
         limit.reached(self)
@@ -73,6 +79,7 @@ pub(super) enum Breach {
     Cpu,
     Call,
     Handles,
+    Headers,
 }
 
 impl fmt::Display for Breach {

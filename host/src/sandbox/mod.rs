@@ -20,6 +20,7 @@ mod store;
 
 pub use code_cache::{CodeCache, CodeSource};
 pub use engine::{Connector, Host, HostOptions, IMPORTS};
+pub(crate) use instance::deadline;
 pub use instance::{Description, Extent, Instance, OpenRequest, SourceConfig, Usage};
 pub use rows::{
     Batch, Column, DataType, Duplicates, Merge, MergeStrategy, ResourceCounts, ResourceDescription, Slot, Step,

@@ -2,9 +2,10 @@
 
 use super::bindings::exports::spile::connector::source as wit;
 use super::failure::stated;
+use super::instance::MOST_TOLD;
 use crate::changes::{Change, ChangeKind, shown};
 use crate::gate::Gate;
-use crate::limits::{BATCH_SIZE, Limits, STATE_SIZE};
+use crate::limits::{BATCH_SIZE, Limits, STATE_SIZE, TABLES};
 use crate::{Class, Error, Result};
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -18,6 +19,9 @@ pub use super::bindings::exports::spile::connector::source::{
 
 /// How many characters of a sample, and of the name of what it is a sample of, are kept.
 const SAMPLE: usize = 200;
+
+/// How many characters of the reason of a wait are kept.
+const REASON: usize = 2000;
 
 /// What a reader has for its host.
 #[derive(Debug)]
@@ -97,8 +101,18 @@ impl Step {
             true => Err(STATE_SIZE.reached(limits)),
             false => Ok(()),
         };
+        // What is known of resources is kept and compared: a connector names each once.
+        let check_counts = |counts: &[ResourceCounts]| match counts.len() > limits.tables {
+            true => Err(Error::new(Class::Internal, "the connector handed over more counts than it may have tables")),
+            false => Ok(()),
+        };
         Ok(match step {
             wit::Step::Batch(batch) => {
+                check_counts(&batch.counts)?;
+                // Before any is looked at.
+                if batch.tables.len() > limits.tables {
+                    return Err(TABLES.reached(limits));
+                }
                 check_state(&batch.state)?;
                 batch.schema.as_deref().map_or(Ok(()), check_state)?;
                 if batch.tables.iter().map(|rows| size(&rows.payload)).sum::<usize>() > limits.batch_size {
@@ -110,7 +124,8 @@ impl Step {
             }
             wit::Step::Wait(wait) => {
                 check_state(&wait.state)?;
-                let reason = gate.redactor().redact(&wait.reason);
+                check_counts(&wait.counts)?;
+                let reason = shown(&gate.redactor().redact(&wait.reason), REASON);
                 Self::Wait(Wait {
                     until: wait.until,
                     resource: wait.resource,
@@ -121,7 +136,9 @@ impl Step {
             }
             wit::Step::Done(summary) => {
                 check_state(&summary.state)?;
-                let warnings = summary.warnings.into_iter().map(|warning| stated(warning, gate)).collect();
+                check_counts(&summary.counts)?;
+                let warnings =
+                    summary.warnings.into_iter().take(MOST_TOLD).map(|warning| stated(warning, gate)).collect();
                 Self::Done(Summary { state: summary.state, counts: summary.counts, warnings })
             }
         })
@@ -157,13 +174,17 @@ impl TableRows {
     fn new(rows: wit::TableRows) -> Result<Self> {
         let fail = |reason: String| {
             Error::new(Class::Internal, "the connector handed over rows that cannot be read")
-                .fact("resource", &rows.resource)
-                .fact("table", &rows.table)
-                .fact("reason", reason)
+                .fact("resource", shown(&rows.resource, SAMPLE))
+                .fact("table", shown(&rows.table, SAMPLE))
+                .fact("reason", shown(&reason, REASON))
         };
         let wit::Payload::Arrow(bytes) = rows.payload else {
             return Err(fail("they are not in Arrow's form".to_owned()));
         };
+        // The host keeps numbers for each row: rows that take no room at all would fill its memory.
+        if rows.rows as usize > bytes.len() {
+            return Err(fail(format!("{} rows in {} bytes", rows.rows, bytes.len())));
+        }
         let batch = decode(bytes).map_err(fail)?;
         if batch.num_rows() != rows.rows as usize {
             return Err(fail(format!("{} rows were announced and {} came", rows.rows, batch.num_rows())));

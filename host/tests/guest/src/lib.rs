@@ -1,5 +1,9 @@
-//! A connector that does what the tests of the sandbox tell it to, most of it bad. Its configuration is a command.
+//! A connector that does what tests tell it to, most of it bad. Its configuration is a command, or an object with a script
+//! (`script.rs`).
 #![cfg(target_family = "wasm")]
+
+mod ask;
+mod script;
 
 #[allow(clippy::all)]
 mod bindings {
@@ -12,9 +16,12 @@ mod bindings {
 
 use bindings::exports::spile::connector::source::*;
 use bindings::wasi::clocks::monotonic_clock;
+use bindings::wasi::clocks::wall_clock;
 use bindings::wasi::http::outgoing_handler;
 use bindings::wasi::http::types::{Fields, OutgoingRequest, Scheme};
 use bindings::wasi::io::streams::StreamError;
+use bindings::wasi::random::random;
+use std::cell::Cell;
 
 struct Component;
 
@@ -22,6 +29,8 @@ struct Component;
 struct Obedient {
     command: String,
     state: Option<String>,
+    /// How often it was asked.
+    calls: Cell<u64>,
 }
 
 fn error(kind: ErrorKind, message: &str) -> Error {
@@ -82,6 +91,53 @@ fn obey(command: &str, state: &Option<String>) -> Result<Step, Error> {
                 open.push(monotonic_clock::subscribe_duration(1 << 50));
             }
         }
+        "recurse" => done(deep(0).to_string()),
+        // Many small calls of the host, none of which waits.
+        "calls" => loop {
+            std::hint::black_box(wall_clock::now());
+        },
+        "ready" => {
+            let pollable = monotonic_clock::subscribe_duration(1 << 50);
+            loop {
+                std::hint::black_box(pollable.ready());
+            }
+        }
+        "random" => {
+            random::get_random_bytes(rest.parse().unwrap());
+            done(String::new())
+        }
+        // Headers that it keeps, each as large as may be.
+        "fields" => {
+            let mut kept = Vec::new();
+            loop {
+                let fields = Fields::new();
+                let value = vec![b'x'; 60 << 10];
+                // What is counted besides them leaves no room for a third.
+                fields.append("x", &value).unwrap();
+                fields.append("x", &value).unwrap();
+                kept.push(fields);
+            }
+        }
+        "field" => {
+            let fields = Fields::new();
+            loop {
+                fields.append("x", &vec![b'x'; 60 << 10]).unwrap();
+            }
+        }
+        // Requests that it never sends, each with as much of a body as may be.
+        "bodies" => {
+            let mut kept = Vec::new();
+            loop {
+                let request = OutgoingRequest::new(Fields::new());
+                let body = request.body().unwrap();
+                let stream = body.write().unwrap();
+                while let Ok(most @ 1..) = stream.check_write() {
+                    // A stream takes 4 KiB in a call of this kind, and as much as it says in the other.
+                    stream.write(&vec![1; most as usize]).unwrap();
+                }
+                kept.push((stream, body, request));
+            }
+        }
         // Computes for a little, then waits for a little, and so on.
         "wait" => {
             for _ in 0..rest.parse().unwrap() {
@@ -116,6 +172,13 @@ fn obey(command: &str, state: &Option<String>) -> Result<Step, Error> {
         }),
         other => Err(error(ErrorKind::Internal, &format!("no such command: {other}"))),
     }
+}
+
+#[allow(unconditional_recursion, reason = "that is what it is for")]
+#[inline(never)]
+fn deep(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 64]);
+    std::hint::black_box(deep(depth + 1)) + frame[0]
 }
 
 /// Sends a request to `http://AUTHORITY/PATH`, asks for the credential, and gives the status and the body.
@@ -160,6 +223,7 @@ impl Guest for Component {
         match source.config.as_str() {
             "refuse" => Err(vec![error(ErrorKind::Config, "one"), error(ErrorKind::Config, "two")]),
             "refuse without a word" => Err(Vec::new()),
+            config if config.starts_with('{') => Ok(script::describe(config)),
             config => Ok(Description {
                 resources: Vec::new(),
                 origins: vec!["http://example.com:80".to_owned()],
@@ -178,12 +242,19 @@ impl GuestReader for Obedient {
     fn open(request: OpenRequest) -> Result<Reader, Error> {
         match request.window {
             0 => Err(error(ErrorKind::Config, "the window is 0")),
-            _ => Ok(Reader::new(Obedient { command: request.source.config, state: request.state })),
+            _ => {
+                let (command, state) = (request.source.config, request.state);
+                Ok(Reader::new(Obedient { command, state, calls: Cell::new(0) }))
+            }
         }
     }
 
     fn next(&self, _max_rows: u32, _max_bytes: u64) -> Result<Step, Error> {
-        obey(&self.command, &self.state)
+        let call = self.calls.replace(self.calls.get() + 1);
+        match self.command.starts_with('{') {
+            true => script::step(&self.command, call, &self.state),
+            false => obey(&self.command, &self.state),
+        }
     }
 }
 

@@ -206,6 +206,8 @@ impl<T: Transport> Reader<T> {
         let mut room = Room { rows: max_rows.max(1) as usize, bytes, taken: 0 };
         let mut flush_at = None;
         loop {
+            // Before anything is looked at: what is found not to be due yet must not have become due when it is asked for.
+            let now = self.transport.now();
             self.advance();
             self.moved = false;
             match self.deliver(&mut room)? {
@@ -217,7 +219,6 @@ impl<T: Transport> Reader<T> {
                 Delivery::Blocked if self.moved => continue,
                 Delivery::Blocked => {}
             }
-            let now = self.transport.now();
             let due = self.earliest_due(now);
             let mut until = due.as_ref().map(|(until, _, _)| *until);
             let is_idle = self.in_flight == 0 && until.is_none_or(|until| until > now.saturating_add(SHORT));

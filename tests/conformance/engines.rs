@@ -19,6 +19,9 @@ pub struct Outcome {
     pub tables: Result<Tables, String>,
 }
 
+/// A shorter secret could be found in the connector's memory by chance.
+const SHORTEST_SECRET: usize = 8;
+
 /// Runs the case through `spile` with so many requests at once.
 pub fn spile(case: &Case, window: u32) -> Vec<Outcome> {
     let target = |folder: &Path| Target::DuckDb { path: folder.join("spile.duckdb") };
@@ -51,7 +54,15 @@ pub fn spile_into(
             let variable = format!("SPILE_CASE_{}", name.to_uppercase());
             command.args(["--secret", &format!("{name}=env:{variable}")]).env(variable, value);
         }
-        let output = command.output().expect("the program starts");
+        let image = folder.join("memory");
+        let output = command.env("SPILE_MEMORY_IMAGE", &image).output().expect("the program starts");
+        // One that failed may have none.
+        let memory = fs::read(&image).unwrap_or_default();
+        assert!(!output.status.success() || memory.len() > 1 << 20, "{}: there is no memory to look into", case.name);
+        for secret in case.secrets.values().filter(|secret| secret.len() >= SHORTEST_SECRET) {
+            let is_there = memchr::memmem::find(&memory, secret.as_bytes()).is_some();
+            assert!(!is_there, "{}: {secret} is in the memory of the connector", case.name);
+        }
         match output.status.success() {
             true => read(&target, &case.ids, case.has_versions()),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),

@@ -150,7 +150,7 @@ fn a_limit_that_is_reached_is_named_with_the_resource_and_the_page() {
             "memory=2500KiB",
             &["the limit on the connector's memory", "memory, 2500 KiB", "resource:", "last page: http"],
         ),
-        ("tables=2", &["the limit on the tables of a run", "tables, 2", "resource:", "last page: http"]),
+        ("tables=9", &["the limit on the tables of a run", "tables, 9", "resource:", "last page: http"]),
     ] {
         let outcome = setting.run(SHIPPED).with(["--limit", limit]).outcome();
         refused(outcome, texts);
@@ -217,4 +217,13 @@ fn what_another_component_asks_for_needs_a_word_the_first_time() {
     write(folder, url, json!(["r"]), json!({"allow_private": [url], "component": digest}));
     assert!(!check().stderr.contains("approved"), "it is pinned");
     refused(call(folder, &["check", "case.json"]).outcome(), &["not the one that the policy pins"]);
+}
+
+/// What a request leaves behind would end a run of very many.
+#[test]
+fn a_run_of_many_requests_leaves_no_handle_behind() {
+    let setting = Setting::new(Options { apps: 1, inputs: 8000, ..Options::default() });
+    let summary =
+        setting.run(SHIPPED).with(["--resource", "app_inputs", "--limit", "handles=150"]).succeeds().summary();
+    assert!(summary.of_resource("app_inputs", "requests") >= 400, "{}", summary.0);
 }

@@ -3,6 +3,7 @@
 use super::bindings::ExportsPre;
 use super::clock::{Chance, Clock};
 use super::code_cache::{CodeCache, CodeSource};
+use super::handler;
 use super::limits::TICK;
 use super::poll::Poll;
 use super::store::StoreData;
@@ -185,7 +186,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<StoreData>> {
     clocks::wall_clock::add_to_linker::<StoreData, Clock>(l, StoreData::clocks)?;
     random::random::add_to_linker::<StoreData, Chance>(l, StoreData::dice)?;
     http::types::add_to_linker::<StoreData, WasiHttp>(l, &Default::default(), StoreData::http)?;
-    http::outgoing_handler::add_to_linker::<StoreData, WasiHttp>(l, StoreData::http)?;
+    handler::add_to_linker(l)?;
     Ok(linker)
 }
 

@@ -12,6 +12,7 @@ mod code_cache;
 mod engine;
 mod failure;
 mod given;
+mod handler;
 mod instance;
 mod limits;
 mod poll;

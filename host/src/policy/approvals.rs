@@ -88,11 +88,11 @@ impl Approvals {
         }
         match self.look(pipeline, grant)? {
             Approved::Yes => Ok(()),
-            Approved::First if !is_known => {
-                let message = "nothing was approved yet of what this component asks for";
-                Err(listed(message, &grant.reach.beyond(&Reach::default(), grant.operator())))
-            }
             Approved::First => {
+                let beyond = grant.reach.beyond(&Reach::default(), grant.operator());
+                if !is_known && !beyond.is_empty() {
+                    return Err(listed("nothing was approved yet of what this component asks for", &beyond));
+                }
                 // Where it cannot be kept, each run is a first one: a machine that forgets has nothing to compare with.
                 let _not_kept = self.approve(pipeline, grant);
                 Ok(())

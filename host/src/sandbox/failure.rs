@@ -36,7 +36,7 @@ pub(super) fn stated(error: GuestError, gate: &Gate) -> Error {
 }
 
 /// A text that comes to an end.
-fn cut(mut text: String) -> String {
+pub(super) fn cut(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
         text.truncate(end);
         text.push('…');

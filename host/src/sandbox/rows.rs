@@ -1,7 +1,7 @@
 //! What a connector hands over, in the host's own types.
 
 use super::bindings::exports::spile::connector::source as wit;
-use super::failure::stated;
+use super::failure::{cut, stated};
 use super::instance::MOST_TOLD;
 use crate::changes::{Change, ChangeKind, shown};
 use crate::gate::Gate;
@@ -20,7 +20,7 @@ pub use super::bindings::exports::spile::connector::source::{
 /// How many characters of a sample, and of the name of what it is a sample of, are kept.
 const SAMPLE: usize = 200;
 
-/// How many characters of the reason of a wait are kept.
+/// How many characters of what is wrong with rows are kept.
 const REASON: usize = 2000;
 
 /// What a reader has for its host.
@@ -125,7 +125,7 @@ impl Step {
             wit::Step::Wait(wait) => {
                 check_state(&wait.state)?;
                 check_counts(&wait.counts)?;
-                let reason = shown(&gate.redactor().redact(&wait.reason), REASON);
+                let reason = cut(gate.redactor().redact(&wait.reason));
                 Self::Wait(Wait {
                     until: wait.until,
                     resource: wait.resource,

@@ -16,7 +16,8 @@ fn says(arguments: &[&str], script: &Value, terminal: bool) -> String {
     let pipeline = json!({"name": "hostile", "source": {"script": script}, "dataset": "data"});
     std::fs::write(folder.path().join("case.json"), pipeline.to_string()).unwrap();
     let program = env!("CARGO_BIN_EXE_spile");
-    let call = [arguments, &["case.json", "--component", "guest.wasm"]].concat();
+    let call =
+        [arguments, &["case.json", "--component", "guest.wasm", "--allow-private", "http://example.com:80"]].concat();
     let output = match terminal {
         false => Command::new(program).args(&call).current_dir(folder.path()).stdin(Stdio::null()).output().unwrap(),
         // It takes what `script` gives it for a terminal.

@@ -14,7 +14,7 @@ use serde_json::json;
 use spile_host::{
     gate::{Client, Credentials, Gate, Origin, Policy},
     limits::Limits,
-    sandbox::{CodeCache, Extent, Host, HostOptions, OpenRequest, SourceConfig},
+    sandbox::{CodeCache, Host, HostOptions, OpenRequest, SourceConfig},
 };
 
 /// Answers requests, one connection after another, and tells when each was read.
@@ -63,15 +63,7 @@ async fn main() {
     process(0);
     println!("process, code cached: {:?}", median((0..21).map(process).collect()));
 
-    let request = OpenRequest {
-        source: SourceConfig { config: source.to_string(), params: "{}".to_owned(), bindings: "{}".to_owned() },
-        resources: Vec::new(),
-        state: None,
-        schema: None,
-        window: 8,
-        load_id: "1".to_owned(),
-        extent: Extent::default(),
-    };
+    let request = OpenRequest { load_id: "1".to_owned(), ..OpenRequest::new(SourceConfig::new(source.to_string())) };
     let limits = Limits::default();
     let client = Client::new(&limits).unwrap();
     let origin: Origin = url.parse().unwrap();

@@ -4,6 +4,7 @@
 pub mod changes;
 pub mod cli;
 pub mod destination;
+mod digest;
 pub mod error;
 mod folders;
 pub mod gate;

@@ -11,89 +11,16 @@ use spile_host::gate::{Client, ClientOptions, Credentials, Gate, Origin, Policy,
 use spile_host::limits::Limits;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use wasmtime_wasi_http::{Error as Code, RequestOptions, WasiBody, WasiHttpHooks};
 
-/// A server that answers each request with the bytes it is told to, and keeps what it was sent.
-struct Server {
-    address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
-    connections: Arc<AtomicUsize>,
-}
+mod server;
 
-impl Server {
-    /// `answer` gets the request; an answer that does not frame its body is ended by closing the connection.
-    async fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server =
-            Self { address: listener.local_addr().unwrap(), requests: Arc::default(), connections: Arc::default() };
-        let (requests, connections, answer) = (server.requests.clone(), server.connections.clone(), Arc::new(answer));
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(Self::serve(stream, requests.clone(), answer.clone()));
-            }
-        });
-        server
-    }
-
-    async fn serve(
-        mut stream: TcpStream,
-        requests: Arc<Mutex<Vec<String>>>,
-        answer: Arc<impl Fn(&str) -> Vec<u8> + Send + Sync>,
-    ) {
-        while let Some(request) = read_request(&mut stream).await {
-            let bytes = answer(&request);
-            requests.lock().unwrap().push(request);
-            if stream.write_all(&bytes).await.is_err() || !bytes.starts_with(b"HTTP/1.1 200 OK\r\ncontent-length") {
-                return;
-            }
-        }
-    }
-
-    fn origin(&self) -> Origin {
-        format!("http://{}", self.address).parse().unwrap()
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-/// Reads a request with its body, whose length must be given by `content-length`.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length =
-                head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
-            if body.len() >= length {
-                return Some(text);
-            }
-        }
-        if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
-            return None;
-        }
-    }
-}
-
-fn ok(body: &[u8]) -> Vec<u8> {
-    ok_with("", body)
-}
-
-fn ok_with(headers: &str, body: &[u8]) -> Vec<u8> {
-    [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{headers}\r\n", body.len()).as_bytes(), body].concat()
-}
+use server::{Server, body, get, ok, ok_with, read, read_request, send};
 
 /// A gate that allows these origins, at private addresses too.
 fn gate(origins: &[Origin]) -> Gate {
@@ -115,26 +42,9 @@ fn limited(server: &Server, change: impl FnOnce(&mut Limits)) -> Gate {
     gate_with(&[server.origin()], limits, Credentials::default())
 }
 
-fn body(bytes: impl Into<Bytes>) -> WasiBody {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
-}
-
-fn get(url: &str) -> Request<WasiBody> {
-    Request::get(url).body(body("")).unwrap()
-}
-
-async fn send(gate: &Gate, request: Request<WasiBody>) -> Result<Response<WasiBody>, Code> {
-    let sending = gate.clone().send_request(request, None, Box::new(async { Ok(()) }));
-    Box::into_pin(sending).await.map(|(response, _)| response)
-}
-
-async fn read(gate: &Gate, url: &str) -> Result<Bytes, Code> {
-    Ok(send(gate, get(url)).await?.into_body().collect().await?.to_bytes())
-}
-
 #[tokio::test]
 async fn requests_go_out_on_one_connection_and_are_counted() {
-    let server = Server::start(|_| ok(b"page")).await;
+    let server = Server::answering(|_| ok(b"page")).await;
     let gate = gate(&[server.origin()]);
     for _ in 0..3 {
         assert_eq!(read(&gate, &server.url("/a?b=%20c")).await.unwrap(), "page");
@@ -142,7 +52,7 @@ async fn requests_go_out_on_one_connection_and_are_counted() {
     let post = Request::post(server.url("/")).header("content-type", "application/json").body(body("{}")).unwrap();
     send(&gate, post).await.unwrap();
 
-    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(server.connections(), 1);
     let requests = server.requests();
     assert!(requests[0].starts_with("GET /a?b=%20c HTTP/1.1\r\n"), "{}", requests[0]);
     assert!(requests[0].contains(&format!("\r\nhost: {}\r\n", server.address)), "{}", requests[0]);
@@ -158,7 +68,7 @@ async fn requests_go_out_on_one_connection_and_are_counted() {
 
 #[tokio::test]
 async fn only_origins_of_the_policy_are_reached() {
-    let server = Server::start(|_| ok(b"")).await;
+    let server = Server::answering(|_| ok(b"")).await;
     let elsewhere: Origin = "http://127.0.0.1:1".parse().unwrap();
     for gate in [gate(&[elsewhere]), Gate::closed()] {
         let code = read(&gate, &server.url("/")).await.unwrap_err();
@@ -173,7 +83,7 @@ async fn only_origins_of_the_policy_are_reached() {
 
 #[tokio::test]
 async fn private_addresses_are_refused_unless_the_operator_names_the_origin() {
-    let server = Server::start(|_| ok(b"")).await;
+    let server = Server::answering(|_| ok(b"")).await;
     let port = server.address.port();
     // A literal address is refused before the client, a name after its resolution; mapped forms count as what they hold.
     for host in ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]", "[::1]", "0.0.0.0"] {
@@ -187,7 +97,7 @@ async fn private_addresses_are_refused_unless_the_operator_names_the_origin() {
         let advice = gate.denial().unwrap().advice.unwrap();
         assert_eq!(advice, format!("allow it with --allow-private {origin}"));
     }
-    assert_eq!(server.connections.load(Ordering::SeqCst), 0);
+    assert_eq!(server.connections(), 0);
 
     let localhost: Origin = format!("http://localhost:{port}").parse().unwrap();
     assert_eq!(read(&gate(&[localhost]), &format!("http://localhost:{port}/")).await.unwrap(), "");
@@ -195,7 +105,7 @@ async fn private_addresses_are_refused_unless_the_operator_names_the_origin() {
 
 #[tokio::test]
 async fn one_client_keeps_the_connections_of_differing_policies_apart() {
-    let server = Server::start(|_| ok(b"")).await;
+    let server = Server::answering(|_| ok(b"")).await;
     let limits = Limits::default();
     let client = Client::new(&limits).unwrap();
     let open = Policy { origins: [server.origin()].into(), private: [server.origin()].into(), ..Policy::default() };
@@ -211,7 +121,7 @@ async fn one_client_keeps_the_connections_of_differing_policies_apart() {
 /// (GHSA-w36r-2hch-9xp9), and hosts that are not what they look like.
 #[tokio::test]
 async fn urls_that_are_not_what_they_look_like_are_denied() {
-    let server = Server::start(|_| ok(b"")).await;
+    let server = Server::answering(|_| ok(b"")).await;
     let address = server.address;
     for url in [
         format!("http://user@{address}/"),
@@ -242,7 +152,7 @@ async fn urls_that_are_not_what_they_look_like_are_denied() {
 
 #[tokio::test]
 async fn tunnels_and_traces_are_denied() {
-    let server = Server::start(|_| ok(b"")).await;
+    let server = Server::answering(|_| ok(b"")).await;
     for method in ["CONNECT", "TRACE"] {
         let request = Request::builder().method(method).uri(server.url("/")).body(body("")).unwrap();
         assert!(matches!(send(&gate(&[server.origin()]), request).await, Err(Code::HttpRequestMethodInvalid)));
@@ -253,7 +163,7 @@ async fn tunnels_and_traces_are_denied() {
 /// Regression (GHSA-r8xh): what the connector says about the length of a body does not reach the wire.
 #[tokio::test]
 async fn the_length_of_a_body_is_the_hosts_own() {
-    let server = Server::start(|_| ok(b"")).await;
+    let server = Server::answering(|_| ok(b"")).await;
     let gate = gate(&[server.origin()]);
     for (length, others) in [("1", None), ("100", Some("2")), ("0", None)] {
         let mut request = Request::post(server.url("/")).header("content-length", length);
@@ -289,7 +199,7 @@ fn signed(url: &str, pointer: &str) -> Request<WasiBody> {
 
 #[tokio::test]
 async fn the_host_signs_requests_to_the_bound_origin() {
-    let server = Server::start(|_| ok(b"")).await;
+    let server = Server::answering(|_| ok(b"")).await;
     let bearer = credentials(json!({"token": {"secret": "api_key"}}), &[server.origin()]);
     let gate = gate_with(&[server.origin()], Limits::default(), bearer);
     send(&gate, signed(&server.url("/"), "/client/auth")).await.unwrap();
@@ -310,7 +220,7 @@ async fn the_host_signs_requests_to_the_bound_origin() {
 
 #[tokio::test]
 async fn a_credential_does_not_leave_its_origin() {
-    let (bound, other) = (Server::start(|_| ok(b"")).await, Server::start(|_| ok(b"")).await);
+    let (bound, other) = (Server::answering(|_| ok(b"")).await, Server::answering(|_| ok(b"")).await);
     for pointer in ["/client/auth", "/resources/0/endpoint/auth", ""] {
         let bearer = credentials(json!({"token": {"secret": "api_key"}}), &[bound.origin()]);
         let gate = gate_with(&[bound.origin(), other.origin()], Limits::default(), bearer);
@@ -323,7 +233,7 @@ async fn a_credential_does_not_leave_its_origin() {
 
 #[tokio::test]
 async fn secrets_outside_auth_are_filled_in_for_their_origin_alone() {
-    let (server, elsewhere) = (Server::start(|_| ok(b"")).await, Server::start(|_| ok(b"")).await);
+    let (server, elsewhere) = (Server::answering(|_| ok(b"")).await, Server::answering(|_| ok(b"")).await);
     let slot = json!({"secret": "key"});
     let mut source = json!({
         "client": {"base_url": "https://a", "headers": {"x-key": slot}},
@@ -379,7 +289,7 @@ async fn a_token_is_asked_for_again_where_nothing_is_said_and_once_for_all_reque
         // A third would be one too many.
         assert!(tokio::time::timeout(Duration::ZERO, listener.accept()).await.is_err());
     });
-    let server = Server::start(|_| ok(b"page")).await;
+    let server = Server::answering(|_| ok(b"page")).await;
     let auth = json!({"type": "oauth2_client_credentials", "access_token_url": format!("{origin}/"), "client_id": "me",
         "client_secret": {"secret": "api_key"}});
     let limits = Limits { first_byte_timeout: Duration::from_millis(200), ..Limits::default() };
@@ -400,9 +310,9 @@ async fn a_token_is_asked_for_again_where_nothing_is_said_and_once_for_all_reque
 
 #[tokio::test]
 async fn a_redirect_is_the_connectors_to_follow() {
-    let target = Server::start(|_| ok(b"")).await;
+    let target = Server::answering(|_| ok(b"")).await;
     let location = target.url("/");
-    let server = Server::start(move |_| {
+    let server = Server::answering(move |_| {
         format!("HTTP/1.1 302 Found\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n").into()
     })
     .await;
@@ -418,7 +328,7 @@ async fn a_redirect_is_the_connectors_to_follow() {
 async fn bodies_are_decoded() {
     let text = "a text that repeats itself, ".repeat(200);
     let plain = text.clone();
-    let server = Server::start(move |request| {
+    let server = Server::answering(move |request| {
         let encoding = request.split_whitespace().nth(1).unwrap().trim_start_matches('/').to_owned();
         ok_with(&format!("content-encoding: {encoding}\r\n"), &encode(&encoding, plain.as_bytes()))
     })
@@ -444,7 +354,7 @@ async fn bodies_are_decoded() {
 
 #[tokio::test]
 async fn a_coding_that_nothing_knows_is_left_with_its_name() {
-    let server = Server::start(|_| ok_with("content-encoding: gzip, compress\r\n", b"?")).await;
+    let server = Server::answering(|_| ok_with("content-encoding: gzip, compress\r\n", b"?")).await;
     let response = send(&gate(&[server.origin()]), get(&server.url("/"))).await.unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip, compress");
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "?");
@@ -471,7 +381,7 @@ fn encoded(encoding: &str, bytes: &[u8]) -> Vec<u8> {
 async fn a_response_that_grows_beyond_the_limit_when_decoded_is_cut_off() {
     let bomb = encode("gzip", &vec![0; 8 << 20]);
     assert!(bomb.len() < 16 << 10);
-    let server = Server::start(move |_| ok_with("content-encoding: gzip\r\n", &bomb)).await;
+    let server = Server::answering(move |_| ok_with("content-encoding: gzip\r\n", &bomb)).await;
     let gate = limited(&server, |limits| limits.response_size = 1 << 20);
     let code = read(&gate, &server.url("/")).await.unwrap_err();
     assert!(matches!(code, Code::HttpResponseBodySize(Some(size)) if size < 2 << 20), "{code:?}");
@@ -485,7 +395,7 @@ async fn a_response_that_grows_beyond_the_limit_when_decoded_is_cut_off() {
 
 #[tokio::test]
 async fn a_response_that_says_it_is_too_large_is_not_read() {
-    let server = Server::start(|_| ok(&[b'a'; 2000])).await;
+    let server = Server::answering(|_| ok(&[b'a'; 2000])).await;
     let gate = limited(&server, |limits| limits.response_size = 1000);
     let code = send(&gate, get(&server.url("/"))).await.unwrap_err();
     assert!(matches!(code, Code::HttpResponseBodySize(Some(2000))), "{code:?}");
@@ -493,7 +403,7 @@ async fn a_response_that_says_it_is_too_large_is_not_read() {
 
 #[tokio::test]
 async fn large_headers_are_refused_both_ways() {
-    let server = Server::start(|request| match request.starts_with("GET /many") {
+    let server = Server::answering(|request| match request.starts_with("GET /many") {
         true => ok_with(&"a: b\r\n".repeat(200), b""),
         false => ok_with(&format!("a: {}\r\n", "b".repeat(2000)), b""),
     })
@@ -510,7 +420,7 @@ async fn large_headers_are_refused_both_ways() {
 #[tokio::test]
 async fn a_truncated_body_is_an_error() {
     let zipped = encode("gzip", &b"a text that repeats itself, ".repeat(200));
-    let server = Server::start(move |request| match request.split_whitespace().nth(1).unwrap() {
+    let server = Server::answering(move |request| match request.split_whitespace().nth(1).unwrap() {
         "/length" => b"HTTP/1.1 200 OK\r\nx: y\r\ncontent-length: 10\r\n\r\nshort".to_vec(),
         "/chunked" => b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshort\r\n".to_vec(),
         // The framing is whole, and what it holds is not.
@@ -527,7 +437,7 @@ async fn a_truncated_body_is_an_error() {
 
 #[tokio::test]
 async fn a_body_that_is_not_in_its_encoding_is_an_error() {
-    let server = Server::start(|request| {
+    let server = Server::answering(|request| {
         let encoding = request.split_whitespace().nth(1).unwrap().trim_start_matches('/');
         ok_with(&format!("content-encoding: {encoding}\r\n"), &[0xff; 100])
     })
@@ -540,7 +450,7 @@ async fn a_body_that_is_not_in_its_encoding_is_an_error() {
 
 #[tokio::test]
 async fn a_run_has_a_budget() {
-    let server = Server::start(|_| ok(b"12345")).await;
+    let server = Server::answering(|_| ok(b"12345")).await;
     let gate = limited(&server, |limits| limits.requests = 2);
     for _ in 0..2 {
         read(&gate, &server.url("/")).await.unwrap();
@@ -645,7 +555,7 @@ async fn the_connector_may_ask_for_less_time_than_the_host_gives() {
 #[tokio::test]
 async fn the_connector_may_have_a_token_renewed_but_not_without_end() {
     let given = AtomicUsize::new(0);
-    let server = Server::start(move |request| match request.starts_with("POST") {
+    let server = Server::answering(move |request| match request.starts_with("POST") {
         true => {
             let token = given.fetch_add(1, Ordering::SeqCst) + 1;
             ok(format!(r#"{{"access_token": "token-{token}"}}"#).as_bytes())
@@ -683,7 +593,7 @@ async fn failures_of_the_network_are_told_apart() {
     let code = read(&gate(&[nowhere]), "http://nowhere.invalid/").await.unwrap_err();
     assert!(matches!(code, Code::DnsError { .. }), "{code:?}");
 
-    let server = Server::start(|request| match request.starts_with("GET /closed") {
+    let server = Server::answering(|request| match request.starts_with("GET /closed") {
         true => Vec::new(),
         false => b"not HTTP at all\r\n\r\n".to_vec(),
     })

@@ -9,9 +9,7 @@ use obedient::{CONNECTOR, GUEST, HOST};
 use serde_json::json;
 use spile_host::gate::{Client, Credentials, Gate, Origin, Policy, Secrets, Withheld};
 use spile_host::limits::Limits;
-use spile_host::sandbox::{
-    CodeCache, CodeSource, Extent, Host, HostOptions, Instance, OpenRequest, SourceConfig, Step,
-};
+use spile_host::sandbox::{CodeCache, CodeSource, Host, HostOptions, Instance, OpenRequest, SourceConfig, Step};
 use spile_host::{Class, Error};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,19 +17,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 fn source(config: &str) -> SourceConfig {
-    SourceConfig { config: config.to_owned(), params: "{}".to_owned(), bindings: "{}".to_owned() }
+    SourceConfig::new(config)
 }
 
 fn request(command: &str) -> OpenRequest {
-    OpenRequest {
-        source: source(command),
-        resources: Vec::new(),
-        state: Some("the state".to_owned()),
-        schema: None,
-        window: 8,
-        load_id: "1".to_owned(),
-        extent: Extent::default(),
-    }
+    let (state, load_id) = (Some("the state".to_owned()), "1".to_owned());
+    OpenRequest { state, load_id, ..OpenRequest::new(source(command)) }
 }
 
 /// An instance that was told what to do.

@@ -23,7 +23,7 @@ use spile_host::{
     COMPONENT,
     gate::{Client, Credentials, Gate, Origin, Policy, Secrets, Withheld},
     limits::Limits,
-    sandbox::{Extent, Host, HostOptions, OpenRequest, SourceConfig, Step},
+    sandbox::{Host, HostOptions, OpenRequest, SourceConfig, Step},
 };
 use tempfile::TempDir;
 
@@ -457,10 +457,8 @@ async fn read_in_sandbox(source: Value, origins: &[Origin], credentials: Credent
     let gate = Gate::new(policy, credentials, Client::new(&limits).unwrap(), limits.clone());
     let host = Host::new(HostOptions { memory_images: true, ..HostOptions::default() }).unwrap();
     let mut connector = host.load(COMPONENT).unwrap().start(gate, limits).await.unwrap();
-    let source = SourceConfig { config: source.to_string(), params: "{}".to_owned(), bindings: "{}".to_owned() };
-    let (resources, load_id) = (Vec::new(), "1700000000.5".to_owned());
-    let extent = Extent::default();
-    let request = OpenRequest { source, resources, state: None, schema: None, window: 8, load_id, extent };
+    let load_id = "1700000000.5".to_owned();
+    let request = OpenRequest { load_id, ..OpenRequest::new(SourceConfig::new(source.to_string())) };
     connector.open(&request).await.unwrap();
     let mut rows = 0;
     loop {

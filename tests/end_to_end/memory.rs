@@ -15,7 +15,7 @@ use spile_host::{
     limits::Limits,
     pipeline::Pipeline,
     run::{self, Run},
-    sandbox::{CodeCache, Extent, Host, HostOptions, OpenRequest, SourceConfig, Step},
+    sandbox::{CodeCache, Host, HostOptions, OpenRequest, SourceConfig, Step},
     tenant::Tenant,
 };
 
@@ -52,8 +52,7 @@ async fn memory_after_a_run(mut source: Value, setting: &Setting) -> Vec<u8> {
     };
     let resources = ["applications", "models"].map(str::to_owned).to_vec();
     let load_id = "1700000000.5".to_owned();
-    let extent = Extent::default();
-    let request = OpenRequest { source, resources, state: None, schema: None, window: 8, load_id, extent };
+    let request = OpenRequest { resources, load_id, ..OpenRequest::new(source) };
     connector.open(&request).await.unwrap();
     let mut rows = 0;
     loop {

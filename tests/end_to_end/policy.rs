@@ -150,7 +150,7 @@ fn a_limit_that_is_reached_is_named_with_the_resource_and_the_page() {
             "memory=2500KiB",
             &["the limit on the connector's memory", "memory, 2500 KiB", "resource:", "last page: http"],
         ),
-        ("tables=9", &["the limit on the tables of a run", "tables, 9", "resource:", "last page: http"]),
+        ("tables=2", &["the limit on the tables of a run", "tables, 2", "resource:", "last page: http"]),
     ] {
         let outcome = setting.run(SHIPPED).with(["--limit", limit]).outcome();
         refused(outcome, texts);

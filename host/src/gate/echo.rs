@@ -1,5 +1,6 @@
 //! Masks secrets that an API sends back, before the connector sees them.
 
+use super::redactor::MASK;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue};
@@ -74,7 +75,7 @@ pub(super) fn mask_headers(forms: &Forms, headers: &mut HeaderMap) {
         let found = find(forms, value.as_bytes());
         if !found.is_empty() {
             let masked = HeaderValue::from_bytes(&replaced(forms, value.as_bytes(), &found));
-            *value = masked.unwrap_or_else(|_| HeaderValue::from_static("***"));
+            *value = masked.unwrap_or_else(|_| HeaderValue::from_static(MASK));
         }
     }
 }
@@ -104,7 +105,7 @@ fn replaced(forms: &[Form], text: &[u8], found: &[(Range<usize>, usize)]) -> Vec
     let (mut masked, mut end) = (Vec::with_capacity(text.len()), 0);
     for (range, index) in found {
         masked.extend_from_slice(text.get(end..range.start).unwrap_or_default());
-        masked.extend_from_slice(forms.get(*index).map_or(b"***", |form| form.mask.as_bytes()));
+        masked.extend_from_slice(forms.get(*index).map_or(MASK.as_bytes(), |form| form.mask.as_bytes()));
         end = range.end;
     }
     masked.extend_from_slice(text.get(end..).unwrap_or_default());

@@ -49,6 +49,12 @@ impl Origin {
         }
     }
 
+    /// The origin of a URL whose path may hold templates, as a connector describes it. None where it has none.
+    pub(crate) fn of_template(url: &str) -> Option<Self> {
+        let end = url.find("://").and_then(|at| url.get(at + 3..)?.find(['/', '?', '#']).map(|end| at + 3 + end));
+        url.get(..end.unwrap_or(url.len()))?.parse().ok()
+    }
+
     /// The host: a name, or an address, an IPv6 one in brackets.
     pub fn host(&self) -> &str {
         &self.host

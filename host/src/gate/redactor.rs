@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 /// What a credential is replaced by.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// A shorter secret is not masked in responses, in bytes: it could stand there by chance, and masking would change data.
 const SHORTEST_ECHO: usize = 8;

@@ -66,7 +66,7 @@ pub(super) struct Run {
     denial: Mutex<Option<Error>>,
     began: Instant,
     /// The URL of the last request, as the connector sent it: without credentials.
-    last_url: Mutex<Option<String>>,
+    last_url: Mutex<Option<Uri>>,
 }
 
 /// Every request of a connector passes here, and there is no other way out. Clones are the same gate.
@@ -136,7 +136,7 @@ impl Gate {
     /// The URL of the last request, without credentials.
     pub fn last_url(&self) -> Option<String> {
         let url = self.run.last_url.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        url.map(|url| self.redactor().redact(&url))
+        url.map(|url| self.redactor().redact(&url.to_string()))
     }
 
     /// Takes the run's credentials out of texts.
@@ -188,7 +188,7 @@ impl Run {
             // CONNECT opens a tunnel; TRACE would show the connector its credentials.
             return Err(Failure::malformed(Code::HttpRequestMethodInvalid, "the connector may not use this method"));
         }
-        *self.last_url.lock().unwrap_or_else(PoisonError::into_inner) = Some(parts.uri.to_string());
+        *self.last_url.lock().unwrap_or_else(PoisonError::into_inner) = Some(parts.uri.clone());
         let permit = self.spend()?;
         headers::remove_owned(&mut parts.headers);
         let (credential, doubted) = self.credential(&origin, &mut parts.headers)?;
@@ -199,17 +199,11 @@ impl Run {
         let slots = self.credentials.slots();
         let unfilled = |unfilled| unfilled_slot(unfilled, &origin);
         slots.fill_head(&origin, &mut path, &mut query, &mut parts.headers).map_err(unfilled)?;
-        let private = self.policy.allows_private(&origin);
-        if !private {
-            check_literal(&origin)?;
-        }
+        let client = self.client.as_ref().ok_or_else(|| Failure::origin_not_allowed(&origin))?;
+        let private = self.check_address(client, &origin).await?;
         let collected = timeout_at(start + self.limits.total_timeout, self.collect(body)).await;
         let body = collected.map_err(|_| Code::ConnectionWriteTimeout)??;
         let body = slots.fill_body(&origin, &parts.headers, body).map_err(unfilled)?;
-        let client = self.client.as_ref().ok_or_else(|| Failure::origin_not_allowed(&origin))?;
-        if !private && let Some(refused) = client.refused_behind_proxy(&origin).await {
-            return Err(Failure::address_refused(&origin, refused.address, refused.network));
-        }
         let first_byte = shorter(options.first_byte_timeout, self.limits.first_byte_timeout);
         let between_bytes = shorter(options.between_bytes_timeout, self.limits.between_bytes_timeout);
         let connect = shorter(options.connect_timeout, self.limits.connect_timeout);
@@ -265,6 +259,19 @@ impl Run {
         }
     }
 
+    /// Refuses an origin at an address that nobody allowed, as far as that is known before a connection is made. Tells whether the
+    /// connection may have a private one.
+    async fn check_address(&self, client: &Client, origin: &Origin) -> Result<bool, Failure> {
+        let private = self.policy.allows_private(origin);
+        if !private {
+            check_literal(origin)?;
+            if let Some(refused) = client.refused_behind_proxy(origin).await {
+                return Err(Failure::address_refused(origin, refused.address, refused.network));
+            }
+        }
+        Ok(private)
+    }
+
     /// Sends a request of the host's own, for a token, under the same rules as those of the connector. The error is a denial.
     pub async fn exchange(
         &self,
@@ -285,15 +292,9 @@ impl Run {
         if !self.policy.permits(origin) {
             return Err(Failure::origin_not_permitted(origin));
         }
-        let private = self.policy.allows_private(origin);
-        if !private {
-            check_literal(origin)?;
-        }
-        self.count_request()?;
         let client = self.client.as_ref().ok_or_else(|| Failure::origin_not_allowed(origin))?;
-        if !private && let Some(refused) = client.refused_behind_proxy(origin).await {
-            return Err(Failure::address_refused(origin, refused.address, refused.network));
-        }
+        let private = self.check_address(client, origin).await?;
+        self.count_request()?;
         let method =
             Method::from_bytes(request.method.as_str().as_bytes()).map_err(|_| Code::HttpRequestMethodInvalid)?;
         let mut sent = reqwest::Request::new(method, request.url);

@@ -1,7 +1,7 @@
 //! Where refresh tokens are kept from one run to the next.
 
+use crate::digest::sha256_of;
 use crate::{Class, Error, Result, folders};
-use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read, Write};
@@ -32,12 +32,7 @@ impl TokenKey {
     /// The key that is told by all of these. The configured refresh token is among them, so that another one in the
     /// configuration is a new beginning.
     pub(super) fn new(parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        Self(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(sha256_of(parts))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs that repeat another one.
 
+use crate::digest::sha256;
 use crate::{Class, Error, Result};
-use sha2::{Digest, Sha256};
 
 /// The run that another one repeats: that one must begin where it began, and its rows belong to the same load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Repeats {
     /// Names a state or a schema: its SHA-256 in hexadecimal digits, or `none`.
     pub fn named(text: Option<&str>) -> String {
         match text {
-            Some(text) => Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
+            Some(text) => sha256(text),
             None => "none".to_owned(),
         }
     }

@@ -1,9 +1,9 @@
 //! What a person approved of, from run to run.
 
 use super::{Grant, Reach};
+use crate::digest::sha256;
 use crate::{Class, Error, Result, folders};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -103,8 +103,7 @@ impl Approvals {
 
     fn file(&self, pipeline: &Path) -> PathBuf {
         let whole = fs::canonicalize(pipeline).unwrap_or_else(|_| pipeline.to_owned());
-        let digest = Sha256::digest(whole.as_os_str().as_bytes());
-        self.folder.join(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + ".json")
+        self.folder.join(sha256(whole.as_os_str().as_bytes()) + ".json")
     }
 }
 

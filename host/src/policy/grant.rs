@@ -1,11 +1,11 @@
 //! What a source asks for, and what it gets.
 
 use super::Operator;
+use crate::digest::sha256;
 use crate::gate::{Origin, Policy};
 use crate::sandbox::Description;
 use crate::{Class, Error, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ports of other protocols than HTTP: a request to one could be taken for something else by what listens there. The list is
@@ -32,8 +32,7 @@ pub struct Reach {
 impl Reach {
     /// SHA-256 of its JSON, in hexadecimal digits.
     pub fn digest(&self) -> String {
-        let json = serde_json::to_string(self).unwrap_or_default();
-        Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(serde_json::to_string(self).unwrap_or_default())
     }
 
     /// What it has and the other one does not, a line for each. Origins that the operator names are left out: they need no
@@ -127,7 +126,7 @@ impl Grant {
 
     /// Fails where a request to this URL is denied from the outset.
     pub fn check_url(&self, resource: &str, url: &str) -> Result<()> {
-        let own = origin_of(url);
+        let own = Origin::of_template(url);
         let is_own = |granted: &&Granted| granted.denied.is_some() && own.as_ref() == Some(&granted.origin);
         let denied = self.origins.iter().find(is_own);
         match denied.and_then(|granted| Some((granted, granted.denied.as_ref()?))) {
@@ -141,12 +140,6 @@ impl Grant {
             }
         }
     }
-}
-
-/// The origin of a URL whose path may hold templates.
-fn origin_of(url: &str) -> Option<Origin> {
-    let end = url.find("://").and_then(|at| url.get(at + 3..)?.find(['/', '?', '#']).map(|end| at + 3 + end));
-    url.get(..end.unwrap_or(url.len()))?.parse().ok()
 }
 
 #[cfg(test)]

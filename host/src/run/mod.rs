@@ -14,6 +14,7 @@ mod taping;
 mod writer;
 
 use crate::destination::Target;
+use crate::digest::sha256_of;
 use crate::gate::tape::Tape;
 use crate::gate::{Gate, Origin, Secrets, Withheld};
 use crate::load::{self, Loader, Published, Resumed};
@@ -25,7 +26,6 @@ use crate::{COMPONENT_DIGEST, Class, Error, Result};
 use arrow_array::RecordBatch;
 use convert::write_disposition;
 use reading::{Reader, read};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
@@ -233,16 +233,8 @@ impl Run {
 
     /// A reader that looks at the beginning only.
     fn request(&self, resources: &[String]) -> OpenRequest {
-        OpenRequest {
-            source: self.source.clone(),
-            resources: resources.to_vec(),
-            state: None,
-            schema: None,
-            // What is fetched ahead would mostly be thrown away.
-            window: 2,
-            load_id: String::new(),
-            extent: Extent::default(),
-        }
+        // What is fetched ahead would mostly be thrown away.
+        OpenRequest { resources: resources.to_vec(), window: 2, ..OpenRequest::new(self.source.clone()) }
     }
 
     async fn first_rows(
@@ -288,13 +280,10 @@ impl Run {
         self.is_permitted(&options.resources)?;
         let target = Target::parse(&self.pipeline.destination)?;
         let mut request = OpenRequest {
-            source: self.source.clone(),
             resources: options.resources.clone(),
-            state: None,
-            schema: None,
             window: options.window,
-            load_id: String::new(),
             extent: options.extent(),
+            ..OpenRequest::new(self.source.clone())
         };
         if let Some(tape) = &self.tape {
             // Before the destination is touched.
@@ -475,13 +464,8 @@ impl Run {
 
     /// Names everything that decides which rows are read. Credentials are not part of it: a new token reads the same rows.
     fn digest(&self, options: &Options) -> String {
-        let mut hash = Sha256::new();
         let SourceConfig { config, params, bindings } = &self.source;
         let (resources, extent) = (options.resources.join("\0"), format!("{:?}", options.extent()));
-        for text in [config, params, bindings, &resources, &extent, self.connector.digest()] {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256_of([config, params, bindings, &resources, &extent, self.connector.digest()])
     }
 }

@@ -222,16 +222,14 @@ pub(super) async fn rest(gate: &Gate, limits: &Limits, length: Duration) -> Resu
 /// Whether a URL is one that a resource asks for, by the URL of its first request, in which a step of the path may be a
 /// template.
 pub(super) fn is_of(url: &str, template: &str) -> bool {
-    let Some((url, origin)) = Url::parse(url).ok().and_then(|url| Some((url.clone(), Origin::of(&url).ok()?))) else {
-        return false;
-    };
+    let (Ok(url), Some(origin)) = (Url::parse(url), Origin::of_template(template)) else { return false };
     let path = template.split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = path.split_once("://") else { return false };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_own = format!("{scheme}://{authority}").parse::<Origin>().is_ok_and(|own| own == origin);
+    let path = path.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
     let same = |(own, step): (&str, &str)| own == step || (step.contains('{') && step.contains('}'));
     let (own, steps) = (url.path().trim_start_matches('/').split('/'), path.split('/'));
-    is_own && own.clone().count() == steps.clone().count() && own.zip(steps).all(same)
+    Origin::of(&url).is_ok_and(|own| own == origin)
+        && own.clone().count() == steps.clone().count()
+        && own.zip(steps).all(same)
 }
 
 #[cfg(test)]

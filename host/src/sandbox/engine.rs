@@ -7,8 +7,8 @@ use super::handler;
 use super::limits::TICK;
 use super::poll::Poll;
 use super::store::StoreData;
+use crate::digest::sha256;
 use crate::{COMPONENT, COMPONENT_DIGEST, Class, Error, Result};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -84,8 +84,7 @@ impl Host {
     /// keep others waiting. Fails with `Class::Policy` if the component imports more than [`IMPORTS`], and with
     /// `Class::Config` if it is not a connector.
     pub fn load(&self, wasm: &[u8]) -> Result<Connector> {
-        let digest: String = Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect();
-        self.load_known(wasm, &digest)
+        self.load_known(wasm, &sha256(wasm))
     }
 
     /// The connector that travels inside the program, whose digest is known.

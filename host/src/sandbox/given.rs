@@ -1,6 +1,7 @@
 //! What a call gave, as a digest: a replay must give the same.
 
 use super::bindings::exports::spile::connector::source as wit;
+use crate::digest::hex;
 use sha2::{Digest, Sha256};
 
 /// Of rows every byte counts, and of all else every value.
@@ -27,5 +28,7 @@ pub(super) fn digest(outcome: &Result<wit::Step, wit::Error>) -> String {
         other => add(format!("{other:?}").as_bytes()),
     }
     // Half of it tells any two apart that were not made to be confused.
-    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = hex(digest.finalize());
+    digits.truncate(32);
+    digits
 }

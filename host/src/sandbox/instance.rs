@@ -6,7 +6,7 @@ use super::engine::{Connector, Ticker};
 use super::failure::{reported, stated, trapped};
 use super::given;
 use super::limits::{Stopwatch, spent};
-use super::rows::{ResourceDescription, Slot, Step};
+use super::rows::{ResourceDescription, Slot, Step, most_named};
 use super::store::StoreData;
 use crate::gate::Gate;
 use crate::limits::{self, Limits};
@@ -75,6 +75,21 @@ pub struct OpenRequest {
     pub load_id: String,
     /// How much is read of resources with a cursor.
     pub extent: Extent,
+}
+
+impl OpenRequest {
+    /// To read all that the configuration selects, for the first time.
+    pub fn new(source: SourceConfig) -> Self {
+        let (resources, load_id) = Default::default();
+        Self { source, resources, state: None, schema: None, window: 8, load_id, extent: Extent::default() }
+    }
+}
+
+impl SourceConfig {
+    /// A configuration without parameters and bindings.
+    pub fn new(config: impl Into<String>) -> Self {
+        Self { config: config.into(), params: "{}".to_owned(), bindings: "{}".to_owned() }
+    }
 }
 
 /// What instances took.
@@ -186,7 +201,7 @@ impl Instance {
         let own = |error| stated(error, &self.gate);
         match description {
             Ok(wit::Description { resources, origins, slots, .. })
-                if resources.len().max(origins.len()).max(slots.len()) > self.limits.tables =>
+                if resources.len().max(origins.len()).max(slots.len()) > most_named(&self.limits) =>
             {
                 Err(vec![limits::TABLES.reached(&self.limits)])
             }

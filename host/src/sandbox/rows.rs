@@ -94,6 +94,12 @@ pub struct Summary {
     pub warnings: Vec<Error>,
 }
 
+/// How many things with a name of their own, such as resources, are taken from a connector at once. A run that may have few tables
+/// can still come from a configuration of many resources.
+pub(super) fn most_named(limits: &Limits) -> usize {
+    limits.tables.max(10_000)
+}
+
 impl Step {
     /// Checks what a connector handed over, and decodes its rows.
     pub(super) fn new(step: wit::Step, limits: &Limits, gate: &Gate) -> Result<Self> {
@@ -102,15 +108,17 @@ impl Step {
             false => Ok(()),
         };
         // What is known of resources is kept and compared: a connector names each once.
-        let check_counts = |counts: &[ResourceCounts]| match counts.len() > limits.tables {
-            true => Err(Error::new(Class::Internal, "the connector handed over more counts than it may have tables")),
+        let check_counts = |counts: &[ResourceCounts]| match counts.len() > most_named(limits) {
+            true => {
+                Err(Error::new(Class::Internal, "the connector handed over counts of more resources than it may have"))
+            }
             false => Ok(()),
         };
         Ok(match step {
             wit::Step::Batch(batch) => {
                 check_counts(&batch.counts)?;
-                // Before any is looked at.
-                if batch.tables.len() > limits.tables {
+                // Before any is looked at. One table may stand here several times, for each resource that gave rows to it.
+                if batch.tables.len() > most_named(limits) {
                     return Err(TABLES.reached(limits));
                 }
                 check_state(&batch.state)?;

@@ -6,7 +6,7 @@ use crate::scripted::{Case, Kind, Place, alive};
 use serde_json::json;
 use spile_host::gate::Gate;
 use spile_host::limits::Limits;
-use spile_host::sandbox::{Extent, Instance, OpenRequest, SourceConfig, Step};
+use spile_host::sandbox::{Instance, OpenRequest, SourceConfig, Step};
 use spile_host::{Class, Error};
 use std::time::Duration;
 
@@ -93,16 +93,8 @@ async fn instance(
     command: &str,
 ) -> Result<Instance, Error> {
     let mut instance = connector.start(Gate::closed(), limits).await?;
-    let source = SourceConfig { config: command.to_owned(), params: "{}".to_owned(), bindings: "{}".to_owned() };
-    let request = OpenRequest {
-        source,
-        resources: Vec::new(),
-        state: None,
-        schema: None,
-        window: 8,
-        load_id: "1".to_owned(),
-        extent: Extent::default(),
-    };
+    let source = SourceConfig::new(command.to_owned());
+    let request = OpenRequest { load_id: "1".to_owned(), ..OpenRequest::new(source) };
     instance.open(&request).await?;
     Ok(instance)
 }

@@ -23,7 +23,7 @@ async fn first_of_two(odd: String) -> Result<String, String> {
     let gate = gate(&server, limits());
     let first = tokio::time::timeout(Duration::from_secs(10), read(&gate, &server.url("/odd"))).await.unwrap();
     for _ in 0..3 {
-        let second = read(&gate, &server.url("/next")).await.map(|body| String::from_utf8(body).unwrap());
+        let second = read(&gate, &server.url("/next")).await.map(|body| String::from_utf8(body.to_vec()).unwrap());
         assert_eq!(second.unwrap(), "ordinary", "what was left over became an answer");
     }
     assert_eq!(server.requests().len(), 4);
@@ -148,7 +148,7 @@ async fn a_response_to_a_request_that_was_never_sent_is_none() {
     let gate = spile_host::gate::Gate::new(policy, Default::default(), client, limits);
     let mut answers = Vec::new();
     for _ in 0..5 {
-        answers.push(read(&gate, &url).await.map(|body| String::from_utf8(body).unwrap()));
+        answers.push(read(&gate, &url).await.map(|body| String::from_utf8(body.to_vec()).unwrap()));
     }
     // A server that answers before it is asked answers itself with that; but no answer of one connection is another's, and no
     // request has two.

@@ -35,6 +35,7 @@ mod returned;
 mod rows;
 mod scripted;
 mod secrets;
+#[path = "../server/mod.rs"]
 mod server;
 mod tenants;
 mod texts;

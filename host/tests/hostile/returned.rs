@@ -4,23 +4,15 @@ use crate::bare::Bare;
 use crate::scripted::{Kind, Place, alive};
 use spile_host::gate::Gate;
 use spile_host::limits::Limits;
-use spile_host::sandbox::{Extent, OpenRequest, SourceConfig, Step};
+use spile_host::sandbox::{OpenRequest, SourceConfig, Step};
 use spile_host::{Class, Error};
 
 async fn asked(bare: &Bare) -> Result<Step, Error> {
     let limits = Limits::default();
     let mut instance = bare.connector().start(Gate::closed(), limits).await?;
     let text = || "{}".to_owned();
-    let source = SourceConfig { config: text(), params: text(), bindings: text() };
-    let request = OpenRequest {
-        source,
-        resources: Vec::new(),
-        state: None,
-        schema: None,
-        window: 8,
-        load_id: text(),
-        extent: Extent::default(),
-    };
+    let source = SourceConfig::new(text());
+    let request = OpenRequest { load_id: text(), ..OpenRequest::new(source) };
     instance.open(&request).await?;
     let outcome = instance.next(1, 1).await;
     if outcome.is_err() {
@@ -78,7 +70,7 @@ async fn an_allocator_that_lies_ends_the_connector() {
         let connector = Bare { allocate, ..Bare::default() }.connector();
         let mut instance = connector.start(Gate::closed(), limits).await.unwrap();
         let text = || "a configuration".to_owned();
-        let source = SourceConfig { config: text(), params: text(), bindings: text() };
+        let source = SourceConfig::new(text());
         let error = instance.check(&source).await.unwrap_err();
         assert!(matches!(error.class, Class::Internal | Class::Policy), "{allocate}: {error}");
     }

@@ -40,7 +40,7 @@ async fn a_million_tables_are_refused_at_once_and_one_by_one() {
     assert!(limited(Case::steps(&[of_batch(99, "t")])).load(&Place::new(Kind::DuckDb)).await.is_ok());
     limited(Case::steps(&[of_batch(100, "t")])).reaches("tables").await;
     // The same table very often is no way round it: each is compared with the others.
-    let again = json!({"batch": {"tables": vec![table("r", &ids(0)); 101]}});
+    let again = json!({"batch": {"tables": vec![table("r", &ids(0)); 10_001]}});
     limited(Case::steps(&[again])).reaches("tables").await;
 
     let place = Place::new(Kind::DuckDb);
@@ -244,7 +244,7 @@ async fn changed_bytes_are_an_error_or_other_rows() {
     use crate::obedient::CONNECTOR;
     use spile_host::gate::Gate;
     use spile_host::limits::Limits;
-    use spile_host::sandbox::{Extent, OpenRequest, SourceConfig};
+    use spile_host::sandbox::{OpenRequest, SourceConfig};
     let mut dictionary = StringDictionaryBuilder::<Int32Type>::new();
     ["a", "b", "a"].into_iter().for_each(|text| dictionary.append_value(text));
     let rows = columns(vec![
@@ -274,16 +274,8 @@ async fn changed_bytes_are_an_error_or_other_rows() {
             }
         }
         let script = json!({"script": {"steps": [payload(3, &bytes)]}});
-        let source = SourceConfig { config: script.to_string(), params: "{}".to_owned(), bindings: "{}".to_owned() };
-        let request = OpenRequest {
-            source,
-            resources: Vec::new(),
-            state: None,
-            schema: None,
-            window: 8,
-            load_id: "1".to_owned(),
-            extent: Extent::default(),
-        };
+        let source = SourceConfig::new(script.to_string());
+        let request = OpenRequest { load_id: "1".to_owned(), ..OpenRequest::new(source) };
         instance.open(&request).await.unwrap();
         match instance.next(10, 1000).await {
             Ok(_) => read += 1,

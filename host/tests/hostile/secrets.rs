@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use spile_host::gate::{Client, Credentials, Gate, Policy, Secrets, Withheld};
 use spile_host::limits::Limits;
-use spile_host::sandbox::{Extent, OpenRequest, SourceConfig, Step};
+use spile_host::sandbox::{OpenRequest, SourceConfig, Step};
 use spile_host::{Class, Error};
 
 /// Written in another way in every encoding.
@@ -195,16 +195,8 @@ async fn instance(server: &Server, steps: &[Value]) -> spile_host::sandbox::Inst
     let gate = Gate::new(policy, credentials, Client::new(&limits).unwrap(), limits.clone());
     let mut instance = CONNECTOR.start(gate, limits).await.unwrap();
     source["script"] = json!({"describe": {}, "steps": steps});
-    let source = SourceConfig { config: source.to_string(), params: "{}".to_owned(), bindings: "{}".to_owned() };
-    let request = OpenRequest {
-        source,
-        resources: Vec::new(),
-        state: None,
-        schema: None,
-        window: 8,
-        load_id: "1".to_owned(),
-        extent: Extent::default(),
-    };
+    let source = SourceConfig::new(source.to_string());
+    let request = OpenRequest { load_id: "1".to_owned(), ..OpenRequest::new(source) };
     instance.open(&request).await.unwrap();
     instance
 }

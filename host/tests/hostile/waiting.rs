@@ -78,5 +78,5 @@ async fn a_resource_that_was_not_described_is_refused() {
     }
     let many = json!({"batch": {"counts": [{"resource": "r", "many": 500_000}]}});
     let error = Case::steps(&[many]).contained().await;
-    assert!(error.message.contains("more counts than"), "{error}");
+    assert!(error.message.contains("counts of more resources"), "{error}");
 }

@@ -15,7 +15,7 @@ use spile_host::{
         tape::{Beginning, Part},
     },
     limits::Limits,
-    sandbox::{CodeCache, Connector, Extent, Host, HostOptions, OpenRequest, SourceConfig, Step},
+    sandbox::{CodeCache, Connector, Host, HostOptions, OpenRequest, SourceConfig, Step},
 };
 
 use super::{
@@ -63,19 +63,12 @@ impl Reader {
         let mut instance = self.connector.start(gate, limits).await.unwrap();
         tape.begin(&Beginning { load_id: "1".to_owned(), parts: vec![(Part::Config, source.to_string())] }).unwrap();
         let bindings = json!({"app_id": "applications.id", "model_id": "models.id"});
-        let request = OpenRequest {
-            source: SourceConfig {
-                config: source.to_string(),
-                params: json!({"user_id": Options::default().user}).to_string(),
-                bindings: bindings.to_string(),
-            },
-            resources: Vec::new(),
-            state: None,
-            schema: None,
-            window: self.window,
-            load_id: "1".to_owned(),
-            extent: Extent::default(),
+        let source = SourceConfig {
+            config: source.to_string(),
+            params: json!({"user_id": Options::default().user}).to_string(),
+            bindings: bindings.to_string(),
         };
+        let request = OpenRequest { window: self.window, load_id: "1".to_owned(), ..OpenRequest::new(source) };
         instance.open(&request).await.unwrap();
         let mut steps = Vec::new();
         let outcome = loop {

@@ -1,6 +1,6 @@
 //! What the host answers a connector, other than with responses: clocks, randomness, which waits are over.
 
-use std::fmt::Write as _;
+use crate::digest::hex;
 
 /// An answer, as a word of letters, digits and commas. The first letter says what was asked.
 pub(crate) trait Answer: Sized {
@@ -68,10 +68,7 @@ impl Answer for Random {
     const NAME: &'static str = "random bytes";
 
     fn write(&self) -> String {
-        self.0.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&self.0)
     }
 
     fn read(text: &str) -> Option<Self> {

@@ -1,11 +1,11 @@
 //! What decides what a connector does, apart from what it is answered.
 
 use crate::changes::shown;
+use crate::digest::sha256;
 use crate::gate::redactor::Redactor;
 use crate::{Class, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// How many characters of a value a message shows.
@@ -97,7 +97,7 @@ impl Written {
         let parts = beginning.parts.iter();
         Self {
             load_id: beginning.load_id.clone(),
-            digests: parts.clone().map(|(part, text)| (part.name().to_owned(), digest(text))).collect(),
+            digests: parts.clone().map(|(part, text)| (part.name().to_owned(), sha256(text))).collect(),
             values: parts.map(|(part, text)| (part.name().to_owned(), value(&redactor.redact(text)))).collect(),
         }
     }
@@ -112,7 +112,7 @@ impl Written {
         let mut differing = beginning
             .parts
             .iter()
-            .filter(|(part, text)| self.digests.get(part.name()) != Some(&digest(text)))
+            .filter(|(part, text)| self.digests.get(part.name()) != Some(&sha256(text)))
             .peekable();
         let Some((first, _)) = differing.peek() else { return Ok(()) };
         let error = Error::new(Class::Config, "the tape is of another run").advice(first.advice());
@@ -121,11 +121,6 @@ impl Written {
             error.fact(part.name(), difference(recorded, &value(text)))
         }))
     }
-}
-
-/// SHA-256 in hexadecimal digits.
-fn digest(text: impl AsRef<[u8]>) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// JSON as such, so that a person can read it and differences have a place in it; other texts as they are.

@@ -5,6 +5,7 @@ use super::beginning::{Beginning, Part, Written};
 use super::exchange::{Answered, Asked, DROPPED};
 use super::har::Entry;
 use super::one_run;
+use crate::gate::redactor::MASK;
 use crate::load::Repeats;
 use crate::{Class, Error, Result};
 use bytes::Bytes;
@@ -14,9 +15,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use strsim::levenshtein;
-
-/// What stands where a secret was.
-const MASK: &str = "***";
 
 /// A tape that is played. It stands in memory as a whole.
 pub(super) struct Player {

@@ -1,7 +1,7 @@
 //! A request as a script tells it, however odd, and what came of it.
 
 use crate::bindings::wasi::http::outgoing_handler;
-use crate::bindings::wasi::http::types::{Fields, Method, OutgoingBody, OutgoingRequest, Scheme};
+use crate::bindings::wasi::http::types::{Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
 use crate::bindings::wasi::io::streams::StreamError;
 use crate::script::{list, optional, text};
 use serde_json::Value;
@@ -51,17 +51,20 @@ fn sent(told: &Value) -> Result<String, String> {
     let entries = response.headers().entries();
     let headers: Vec<String> =
         entries.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value))).collect();
+    let body = whole(&response).map_err(|why| format!("body broke off: {why}"))?;
+    Ok(format!("{} [{}] {body}", response.status(), headers.join("; ")))
+}
+
+/// The body of a response as text, or why it broke off.
+pub fn whole(response: &IncomingResponse) -> Result<String, String> {
     let body = response.consume().unwrap();
     let stream = body.stream().unwrap();
     let mut bytes = Vec::new();
     loop {
         match stream.blocking_read(1 << 16) {
             Ok(piece) => bytes.extend(piece),
-            Err(StreamError::Closed) => break,
-            Err(StreamError::LastOperationFailed(error)) => {
-                return Err(format!("body broke off: {}", error.to_debug_string()));
-            }
+            Err(StreamError::Closed) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(StreamError::LastOperationFailed(error)) => return Err(error.to_debug_string()),
         }
     }
-    Ok(format!("{} [{}] {}", response.status(), headers.join("; "), String::from_utf8_lossy(&bytes)))
 }

@@ -1,5 +1,7 @@
-//! A server that sends the bytes that it is told to, however wrong.
+//! A server that sends the bytes that it is told to, however wrong, and requests through a gate to it.
+#![allow(dead_code, reason = "a part of several tests, of which none needs all")]
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use spile_host::gate::{Client, Credentials, Gate, Origin, Policy};
@@ -44,6 +46,16 @@ impl Server {
             }
         });
         server
+    }
+
+    /// `answer` gets the request; an answer that does not frame its body is ended by closing the connection.
+    pub async fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let kept = |bytes: &[u8]| bytes.starts_with(b"HTTP/1.1 200 OK\r\ncontent-length");
+        Self::start(move |request, _| match answer(request) {
+            bytes if kept(&bytes) => Answer::Keep(bytes),
+            bytes => Answer::Close(bytes),
+        })
+        .await
     }
 
     /// Answers every request with the same.
@@ -105,7 +117,7 @@ async fn serve(
 }
 
 /// Reads a request with its body, whose length must be given by `content-length`.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+pub async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -146,10 +158,10 @@ pub fn get(url: &str) -> Request<WasiBody> {
     Request::get(url).body(body("")).unwrap()
 }
 
-pub fn body(text: &'static str) -> WasiBody {
-    Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
+pub fn body(bytes: impl Into<Bytes>) -> WasiBody {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-pub async fn read(gate: &Gate, url: &str) -> Result<Vec<u8>, Code> {
-    Ok(send(gate, get(url)).await?.into_body().collect().await?.to_bytes().to_vec())
+pub async fn read(gate: &Gate, url: &str) -> Result<Bytes, Code> {
+    Ok(send(gate, get(url)).await?.into_body().collect().await?.to_bytes())
 }

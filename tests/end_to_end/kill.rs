@@ -146,7 +146,7 @@ fn left(target: &str) -> (Tables, Vec<String>) {
     let states = format!("SELECT status, state FROM {}", session.qualified(DATASET, "_spile_state"));
     let states = session.query(&states, &[]).unwrap();
     let text = |column| arrow_array::cast::AsArray::as_string::<i32>(states[0].column(column)).value(0).to_owned();
-    let staged = session.columns(&format!("{DATASET}_staging")).unwrap();
+    let staged = session.columns(destination::Tables::Staged(DATASET)).unwrap();
     assert!(staged.is_empty(), "{:?} are left in the staging schema", staged.keys());
     let state = vec![text(0), text(1)];
     drop(session);
@@ -330,7 +330,7 @@ fn the_connection_is_cut_at_any_instant() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_disk_is_full() {
-    for (kind, room) in [("duckdb", "1000k"), ("sqlite", "200k")] {
+    for (kind, room) in [("duckdb", "700k"), ("sqlite", "200k")] {
         let stage = Stage::new(options());
         let whole = stage.database(kind, "whole");
         assert!(stage.program(&whole).output().unwrap().status.success());

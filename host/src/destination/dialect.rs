@@ -119,6 +119,30 @@ pub struct Place {
     pub table: String,
 }
 
+/// Tables of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables<'d> {
+    /// Those that a run makes visible.
+    Final(&'d str),
+    /// Those in which its rows wait until then.
+    Staged(&'d str),
+}
+
+impl<'d> From<&'d str> for Tables<'d> {
+    fn from(dataset: &'d str) -> Self {
+        Self::Final(dataset)
+    }
+}
+
+impl<'d> From<&'d String> for Tables<'d> {
+    fn from(dataset: &'d String) -> Self {
+        Self::Final(dataset)
+    }
+}
+
+/// What the schema of staging tables is called beyond the dataset's own name.
+pub const STAGING: &str = "_staging";
+
 /// One database's way of saying things. Statements that all of them understand (`CREATE TABLE`, `INSERT … SELECT`,
 /// `DELETE … WHERE … IN`, `UPDATE … RETURNING`, parameters as `$1`, numbered in the order in which they stand) are written once,
 /// in [`crate::load`].
@@ -173,6 +197,18 @@ pub trait Dialect: Send + Sync {
 
     /// A statement that creates a schema where it is missing. `None` where the database has none.
     fn create_schema(&self, catalog: &str, schema: &str) -> Option<String>;
+
+    /// What the names of staging tables begin with, where they stand in the schema of the final ones. `None` where they have one of
+    /// their own.
+    fn staging_prefix(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// A query that tells of each table of a schema that has nothing but rows and columns: it is no loss when the staging table takes its
+    /// place, which then stands in the same schema. Text parameter `$1` (schema); one text column, the table's name. `None` where that is never so: grants would be lost.
+    fn plain_tables_query(&self) -> Option<&'static str> {
+        None
+    }
 
     /// The present instant, as a value of [`DataType::Timestamp`].
     fn now(&self) -> &'static str {

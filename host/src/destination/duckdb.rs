@@ -67,6 +67,23 @@ impl Dialect for DuckDb {
         Some(format!("SET memory_limit = '{}MB'", 32 + 2 * columns))
     }
 
+    /// A table cannot move from one schema to another.
+    fn staging_prefix(&self) -> Option<&'static str> {
+        Some("_spile_staged_")
+    }
+
+    /// Of constraints a plain table has those alone that say which columns are never null.
+    fn plain_tables_query(&self) -> Option<&'static str> {
+        Some(
+            "SELECT t.table_name FROM duckdb_tables() AS t WHERE t.database_name = current_database() AND t.schema_name = $1 \
+             AND t.index_count = 0 AND t.comment IS NULL AND cardinality(t.tags) = 0 \
+             AND NOT EXISTS (SELECT 1 FROM duckdb_constraints() AS c \
+             WHERE c.table_oid = t.table_oid AND c.database_oid = t.database_oid AND c.constraint_type <> 'NOT NULL') \
+             AND NOT EXISTS (SELECT 1 FROM duckdb_columns() AS c \
+             WHERE c.table_oid = t.table_oid AND c.database_oid = t.database_oid AND (c.column_default IS NOT NULL OR c.comment IS NOT NULL))",
+        )
+    }
+
     fn columns_query(&self) -> &'static str {
         "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() \
          WHERE database_name = current_database() AND schema_name = $1 ORDER BY table_name, column_index"

@@ -23,7 +23,7 @@ use arrow_array::RecordBatch;
 
 use crate::error::{Class, Error, Result};
 
-pub use dialect::DataType;
+pub use dialect::{DataType, Tables};
 pub use session::{Session, StoredColumn, Value};
 pub(crate) use session::{bigint, text};
 

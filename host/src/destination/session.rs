@@ -1,6 +1,10 @@
 //! One connection to a database.
 
-use std::{any::Any, collections::HashMap, sync::Arc};
+use std::{
+    any::Any,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use adbc_core::{
     Connection, Optionable, Statement,
@@ -16,7 +20,7 @@ use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
 
 use arrow_cast::cast::{CastOptions, cast_with_options};
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Place, STAGING, Tables};
 use crate::error::{Class, Error, Result};
 
 /// A value for a parameter of a statement.
@@ -76,15 +80,34 @@ impl Session {
     }
 
     /// A table's full name, quoted.
-    pub fn qualified(&self, schema: &str, table: &str) -> String {
-        let place = self.dialect.place(&self.catalog, schema, table);
+    pub fn qualified<'d>(&self, tables: impl Into<Tables<'d>>, table: &str) -> String {
+        let place = self.place(tables.into(), table);
         let parts = place.catalog.into_iter().chain(place.schema).chain([place.table]);
         parts.map(|part| self.dialect.quote(&part)).collect::<Vec<_>>().join(".")
     }
 
-    /// Creates a schema where it is missing.
-    pub fn create_schema(&mut self, schema: &str) -> Result<()> {
-        match self.dialect.create_schema(&self.catalog, schema) {
+    fn place(&self, tables: Tables<'_>, table: &str) -> Place {
+        match (tables, self.dialect.staging_prefix()) {
+            (Tables::Staged(_), Some(prefix)) => {
+                self.dialect.place(&self.catalog, &self.schema(tables), &format!("{prefix}{table}"))
+            }
+            (Tables::Final(_), _) | (Tables::Staged(_), None) => {
+                self.dialect.place(&self.catalog, &self.schema(tables), table)
+            }
+        }
+    }
+
+    /// The schema in which tables stand.
+    fn schema(&self, tables: Tables<'_>) -> String {
+        match tables {
+            Tables::Staged(dataset) if self.dialect.staging_prefix().is_none() => format!("{dataset}{STAGING}"),
+            Tables::Staged(dataset) | Tables::Final(dataset) => dataset.to_owned(),
+        }
+    }
+
+    /// Creates the schema of some tables where it is missing.
+    pub fn create_schema(&mut self, tables: Tables<'_>) -> Result<()> {
+        match self.dialect.create_schema(&self.catalog, &self.schema(tables)) {
             Some(statement) => self.run(&statement, &[]).map(drop),
             None => Ok(()),
         }
@@ -109,10 +132,16 @@ impl Session {
 
     /// Appends rows to a table that exists. The batches must have the table's columns, in its order: drivers differ in
     /// whether they look at names. Gives the number of rows.
-    pub fn ingest(&mut self, schema: &str, table: &str, columns: SchemaRef, batches: Vec<RecordBatch>) -> Result<u64> {
+    pub fn ingest(
+        &mut self,
+        tables: Tables<'_>,
+        table: &str,
+        columns: SchemaRef,
+        batches: Vec<RecordBatch>,
+    ) -> Result<u64> {
         // Ingest options stick to a statement, so each ingest has its own.
         let mut statement = self.connection.new_statement().map_err(|error| self.failure(&error))?;
-        let place = self.dialect.place(&self.catalog, schema, table);
+        let place = self.place(tables, table);
         let place = [
             place.catalog.map(|catalog| (OptionStatement::TargetCatalog, catalog)),
             place.schema.map(|schema| (OptionStatement::TargetDbSchema, schema)),
@@ -165,9 +194,12 @@ impl Session {
         Ok(value)
     }
 
-    /// The columns of each table of a schema, in the tables' order.
-    pub fn columns(&mut self, schema: &str) -> Result<HashMap<String, Vec<StoredColumn>>> {
-        let values = [Value::Text(Some(schema))];
+    /// The columns of each table, in the tables' order.
+    pub fn columns<'d>(&mut self, of: impl Into<Tables<'d>>) -> Result<HashMap<String, Vec<StoredColumn>>> {
+        let of = of.into();
+        let schema = self.schema(of);
+        let values = [Value::Text(Some(&schema))];
+        let prefix = self.dialect.staging_prefix();
         let mut tables: HashMap<String, Vec<StoredColumn>> = HashMap::new();
         for rows in self.query(self.dialect.columns_query(), &values)? {
             for row in 0..rows.num_rows() {
@@ -176,11 +208,25 @@ impl Session {
                 else {
                     continue;
                 };
+                let staged = prefix.and_then(|prefix| table.strip_prefix(prefix));
+                let table = match (of, staged) {
+                    (Tables::Staged(_), Some(name)) => name.to_owned(),
+                    (Tables::Staged(_), None) if prefix.is_some() => continue,
+                    (Tables::Final(_), Some(_)) => continue,
+                    (Tables::Final(_) | Tables::Staged(_), None) => table,
+                };
                 let nullable = boolean(&rows, 3, row).unwrap_or(true);
                 tables.entry(table).or_default().push(StoredColumn { name, declared, nullable });
             }
         }
         Ok(tables)
+    }
+
+    /// The final tables of a dataset that have nothing but rows and columns ([`Dialect::plain_tables_query`]).
+    pub fn plain_tables(&mut self, dataset: &str) -> Result<HashSet<String>> {
+        let Some(query) = self.dialect.plain_tables_query() else { return Ok(HashSet::new()) };
+        let rows = self.query(query, &[Value::Text(Some(dataset))])?;
+        Ok(rows.iter().flat_map(|rows| (0..rows.num_rows()).filter_map(|row| text(rows, 0, row))).collect())
     }
 
     fn statement(&mut self, sql: &str, values: &[Value<'_>]) -> Result<ManagedStatement> {

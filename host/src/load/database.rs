@@ -69,13 +69,13 @@ impl Store for Database {
         session.transaction(|session| {
             let (state, schema) = (&pending.state, pending.schema.as_deref());
             package.note_staged(session, state, schema, &tables, staging.changes())?;
-            staging.write(session, &options.staging())
+            staging.write(session, options.staging())
         })
     }
 
     fn discard(&mut self, options: &Options, staging: &Staging) -> Result<()> {
         let Self { session, package } = self;
-        session.transaction(|session| package.discard(session, &options.staging(), &staging.tables()))
+        session.transaction(|session| package.discard(session, options.staging(), &staging.tables()))
     }
 
     /// The staging tables are dropped in the same transaction.

@@ -232,7 +232,7 @@ impl Ledger {
             package::create(session, &options)?;
             let known = package::next_run(session, &options)?;
             for table in &known.tables {
-                session.run(&drop_table(session, &options.staging(), &table.table), &[])?;
+                session.run(&drop_table(session, options.staging(), &table.table), &[])?;
             }
             package::put(session, &options, state, schema, &known.tables)
         })

@@ -27,6 +27,8 @@ pub(super) struct ChainTable<'a> {
     pub staged: Option<String>,
     /// The staging table's columns; [`SEQUENCE`] among them, and [`ROOT`] in a child table.
     pub columns: &'a [StoredColumn],
+    /// The final table's columns, where the staging table may take its place.
+    pub plain: Option<Vec<StoredColumn>>,
 }
 
 /// Carries out a plan for one root table (the first of `chain`) and its child tables. `began` is when the load did, in microseconds since
@@ -38,15 +40,21 @@ pub(super) fn merge(
     began: i64,
 ) -> Result<Vec<PublishedTable>> {
     let Some((root, children)) = chain.split_first() else { return Ok(Vec::new()) };
-    let mut meeting = Meeting { session, root, children, began, counts: vec![Counts::default(); chain.len()] };
+    let mut meeting = Meeting {
+        session,
+        root,
+        children,
+        began,
+        counts: vec![Counts::default(); chain.len()],
+        thinned: vec![false; chain.len()],
+    };
     for step in plan.steps() {
         meeting.carry_out(step)?;
     }
     let Meeting { counts, .. } = meeting;
     let mut published = Vec::new();
     for (table, counts) in chain.iter().zip(counts) {
-        let rows = session.query(&format!("SELECT count(*) FROM {}", table.last), &[])?;
-        let total = rows.first().and_then(|rows| crate::destination::bigint(rows, 0, 0)).unwrap_or(0);
+        let total = count(session, &table.last)?;
         published.push(PublishedTable {
             table: table.known.table.clone(),
             resource: table.known.resource.clone(),
@@ -54,10 +62,55 @@ pub(super) fn merge(
             inserted: counts.inserted,
             deleted: counts.deleted,
             duplicates: counts.duplicates,
-            total: u64::try_from(total).unwrap_or(0),
+            total,
         });
     }
     Ok(published)
+}
+
+impl ChainTable<'_> {
+    /// The final table's columns, where the staging table can take its place: it has the same ones in the same order, beside those that
+    /// only a staging table has.
+    fn takes_the_place(&self) -> Option<&[StoredColumn]> {
+        let stored = self.plain.as_deref()?;
+        let columns = self.columns.iter().filter(|column| !is_of_staging(&column.name));
+        let same =
+            |(one, other): (&StoredColumn, &StoredColumn)| (&one.name, &one.declared) == (&other.name, &other.declared);
+        (columns.clone().count() == stored.len() && columns.zip(stored).all(same)).then_some(stored)
+    }
+}
+
+/// Whether only a staging table has a column.
+fn is_of_staging(column: &str) -> bool {
+    [SEQUENCE, ROOT].contains(&column)
+}
+
+fn count(session: &mut Session, table: &str) -> Result<u64> {
+    let rows = session.query(&format!("SELECT count(*) FROM {table}"), &[])?;
+    let count = rows.first().and_then(|rows| crate::destination::bigint(rows, 0, 0)).unwrap_or(0);
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+fn is_empty(session: &mut Session, table: &str) -> Result<bool> {
+    let rows = session.query(&format!("SELECT 1 FROM {table} LIMIT 1"), &[])?;
+    Ok(rows.iter().all(|rows| rows.num_rows() == 0))
+}
+
+/// Makes the staging table the final one, which has no rows: so none is written twice. Gives the number of rows.
+fn put_in_place(session: &mut Session, table: &ChainTable<'_>, staged: &str, stored: &[StoredColumn]) -> Result<u64> {
+    session.run(&format!("DROP TABLE {}", table.last), &[])?;
+    for column in table.columns {
+        let quoted = session.dialect().quote(&column.name);
+        let change = match stored.iter().find(|stored| stored.name == column.name) {
+            None => format!("DROP COLUMN {quoted}"),
+            Some(stored) if stored.nullable == column.nullable => continue,
+            Some(stored) => format!("ALTER COLUMN {quoted} {} NOT NULL", if stored.nullable { "DROP" } else { "SET" }),
+        };
+        session.run(&format!("ALTER TABLE {staged} {change}"), &[])?;
+    }
+    let name = session.dialect().quote(&table.known.table);
+    session.run(&format!("ALTER TABLE {staged} RENAME TO {name}"), &[])?;
+    count(session, &table.last)
 }
 
 #[derive(Clone, Copy, Default)]
@@ -75,6 +128,8 @@ struct Meeting<'m> {
     began: i64,
     /// Of the root table, and of each child table.
     counts: Vec<Counts>,
+    /// Whether staged rows were left out, likewise.
+    thinned: Vec<bool>,
 }
 
 impl Meeting<'_> {
@@ -189,6 +244,9 @@ impl Meeting<'_> {
             );
             *count = self.session.run(&sql, &[])?;
         }
+        for (thinned, count) in self.thinned.iter_mut().zip(&left_out) {
+            *thinned |= *count > 0;
+        }
         Ok(left_out)
     }
 
@@ -203,25 +261,33 @@ impl Meeting<'_> {
 
     /// A version that begins anew has the rows of child tables that it had before.
     fn leave_out_known_children(&mut self) -> Result<()> {
-        for child in self.children {
+        for (child, thinned) in self.children.iter().zip(self.thinned.iter_mut().skip(1)) {
             let Some(staged) = &child.staged else { continue };
             let sql =
                 format!("DELETE FROM {staged} WHERE \"{ROW_ID}\" IN (SELECT f.\"{ROW_ID}\" FROM {} AS f)", child.last);
-            self.session.run(&sql, &[])?;
+            *thinned |= self.session.run(&sql, &[])? > 0;
         }
         Ok(())
     }
 
     fn insert(&mut self, scd2: Option<&Scd2>) -> Result<()> {
         let tables = std::iter::once(self.root).chain(self.children);
-        for (table, counts) in tables.zip(&mut self.counts) {
+        for ((table, counts), thinned) in tables.zip(&mut self.counts).zip(&self.thinned) {
             let Some(staged) = &table.staged else { continue };
-            let quote = |name: &str| self.session.dialect().quote(name);
             let scd2 = scd2.filter(|_| table.known.parent.is_none());
+            if scd2.is_none()
+                && !thinned
+                && let Some(stored) = table.takes_the_place()
+                && is_empty(self.session, &table.last)?
+            {
+                counts.inserted += put_in_place(self.session, table, staged, stored)?;
+                continue;
+            }
+            let quote = |name: &str| self.session.dialect().quote(name);
             let is_ours = |name: &str| scd2.is_some_and(|scd2| name == scd2.valid_from || name == scd2.valid_to);
             let columns = table.columns.iter().map(|column| column.name.as_str());
             let mut columns: Vec<String> =
-                columns.filter(|name| *name != SEQUENCE && *name != ROOT && !is_ours(name)).map(quote).collect();
+                columns.filter(|name| !is_of_staging(name) && !is_ours(name)).map(quote).collect();
             let (mut selected, mut values) = (columns.clone(), Vec::new());
             if let Some(scd2) = scd2 {
                 let instants =

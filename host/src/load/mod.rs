@@ -6,8 +6,8 @@
 //! open; the next run of the pipeline with the same configuration goes on with it ([`Loader::begin`]), and the final tables equal
 //! those of a run that was not killed.
 //!
-//! In a database rows are staged in the schema `<dataset>_staging` and become visible in the schema `<dataset>`; each chunk is a
-//! transaction, and so is the end. The pipeline's row in `_spile_state` holds a run number, the fence: every transaction of a run
+//! In a database rows are staged in the schema `<dataset>_staging` (in DuckDB beside the final tables, as `_spile_staged_<table>`) and
+//! become visible in the schema `<dataset>`; each chunk is a transaction, and so is the end. The pipeline's row in `_spile_state` holds a run number, the fence: every transaction of a run
 //! begins with proving that no later run has begun. In a directory of Parquet files a manifest is all of that.
 //!
 //! | file | what |
@@ -53,7 +53,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     changes::{Change, Changes},
-    destination::{Resources, Target},
+    destination::{Resources, Tables, Target},
     error::{Class, Error, Result},
 };
 
@@ -121,8 +121,9 @@ impl Options {
         }
     }
 
-    fn staging(&self) -> String {
-        format!("{}_staging", self.dataset)
+    /// The staging tables.
+    fn staging(&self) -> Tables<'_> {
+        Tables::Staged(&self.dataset)
     }
 
     /// Checks all that can be told before the destination is opened.
@@ -203,6 +204,18 @@ pub struct Batch {
     pub changes: Vec<Change>,
 }
 
+impl Batch {
+    /// The bytes of its rows.
+    pub(crate) fn size(&self) -> usize {
+        self.tables.iter().map(|table| staging_table::bytes(&table.rows)).sum()
+    }
+
+    /// Its rows, those of child tables too.
+    pub(crate) fn rows(&self) -> usize {
+        self.tables.iter().map(|table| table.rows.num_rows()).sum()
+    }
+}
+
 /// From where a run goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumed {
@@ -276,6 +289,11 @@ impl Loader {
         options.check(target)?;
         let (store, staging, resumed) = store::open(target, &mut options)?;
         Ok((Self { store, options, staging, last_commit: Instant::now() }, resumed))
+    }
+
+    /// How many buffered rows are staged durably.
+    pub(crate) fn commit_rows(&self) -> usize {
+        self.options.commit_rows
     }
 
     /// Takes a batch. It is buffered; when enough has come together, all that is buffered is staged durably. Says whether it was.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Batch, Duplicates, Options, Strategy, WriteDisposition};
 use crate::{
-    destination::dialect::Dialect,
+    destination::dialect::{Dialect, STAGING},
     error::{Class, Error, Result},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 /// [`Class::Config`] where the dataset's own name is too long.
 pub(super) fn fit_options(options: &mut Options, dialect: &dyn Dialect) -> Result<()> {
     let Some(longest) = dialect.longest_identifier() else { return Ok(()) };
-    let staging = options.staging().len();
+    let staging = options.dataset.len() + STAGING.len();
     if staging > longest {
         let at_most = longest.saturating_sub(staging.saturating_sub(options.dataset.len()));
         return Err(Error::new(

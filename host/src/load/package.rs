@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{Options, Resumed};
 use crate::{
     changes::Changes,
-    destination::{DataType, Session, Value, bigint, text},
+    destination::{DataType, Session, Tables, Value, bigint, text},
     error::{Class, Error, Result},
 };
 
@@ -73,11 +73,11 @@ impl Package {
         let row = next_run(session, options)?;
 
         // A person may have dropped a staging table.
-        let present = session.columns(&options.staging())?;
+        let present = session.columns(options.staging())?;
         let run = row.run;
         let begun = row.begin(options, |table| present.contains_key(&table.table))?;
         for table in begun.discarded.iter().filter(|table| present.contains_key(&table.table)) {
-            session.run(&drop_table(session, &options.staging(), &table.table), &[])?;
+            session.run(&drop_table(session, options.staging(), &table.table), &[])?;
         }
         let load_id = begun.resumed.load_id.clone();
         let package = Self {
@@ -146,7 +146,7 @@ impl Package {
     }
 
     /// Proves the fence, drops the staging tables, and notes that nothing is staged. State and schema stay as they were published.
-    pub fn discard(&self, session: &mut Session, staging: &str, tables: &[KnownTable]) -> Result<()> {
+    pub fn discard(&self, session: &mut Session, staging: Tables<'_>, tables: &[KnownTable]) -> Result<()> {
         let emptied = json(&emptied(tables))?;
         let sets = "\"status\" = 'done', \"staged_state\" = NULL, \"staged_schema\" = NULL, \"staged_changes\" = NULL, \
                     \"tables\" = $1";
@@ -214,8 +214,8 @@ fn emptied(tables: &[KnownTable]) -> Vec<KnownTable> {
 }
 
 /// `DROP TABLE` for a table that may not be there.
-pub(super) fn drop_table(session: &Session, schema: &str, table: &str) -> String {
-    format!("DROP TABLE IF EXISTS {}", session.qualified(schema, table))
+pub(super) fn drop_table(session: &Session, tables: Tables<'_>, table: &str) -> String {
+    format!("DROP TABLE IF EXISTS {}", session.qualified(tables, table))
 }
 
 /// The columns of a [`Row`].
@@ -276,8 +276,8 @@ fn unreadable(pipeline: &str) -> Error {
 
 /// Creates the schemas and the state table where they are missing.
 pub(super) fn create(session: &mut Session, options: &Options) -> Result<()> {
-    for schema in [&options.dataset, &options.staging()] {
-        session.create_schema(schema)?;
+    for tables in [Tables::Final(&options.dataset), options.staging()] {
+        session.create_schema(tables)?;
     }
     let column_type = |data_type| session.dialect().column_type(data_type);
     let (text, bigint) = (column_type(DataType::Text), column_type(DataType::Bigint));

@@ -31,8 +31,9 @@ pub(super) fn publish(
     tables: &[KnownTable],
 ) -> Result<Published> {
     let began = load_id::began(load_id);
-    let staging = session.columns(&options.staging())?;
+    let staging = session.columns(options.staging())?;
     let before = session.columns(&options.dataset)?;
+    let plain = session.plain_tables(&options.dataset)?;
     let mut published = Published {
         load_id: load_id.to_owned(),
         tables: Vec::new(),
@@ -48,7 +49,7 @@ pub(super) fn publish(
         if options.resources.iter().take(index).any(|earlier| earlier.table == plan.table) {
             continue;
         }
-        let chain = chain(session, options, plan, tables, &staging, &before);
+        let mut chain = chain(session, options, plan, tables, &staging, &before);
         for table in &chain {
             let stored = before.get(&table.known.table).map(Vec::as_slice).unwrap_or_default();
             let more = if table.known.parent.is_none() { plan.columns(session.dialect()) } else { Vec::new() };
@@ -68,10 +69,16 @@ pub(super) fn publish(
         if plan.has_root_ids() {
             give_root_ids(session, &chain, &before)?;
         }
+        let stored = session.columns(&options.dataset)?;
+        for table in &mut chain {
+            let name = &table.known.table;
+            let is_plain = !before.contains_key(name) && session.dialect().plain_tables_query().is_some();
+            table.plain = stored.get(name).filter(|_| is_plain || plain.contains(name)).cloned();
+        }
         published.tables.extend(merge(session, &chain, plan, began)?);
     }
     for table in tables.iter().filter(|table| table.staged > 0 || staging.contains_key(&table.table)) {
-        session.run(&drop_table(session, &options.staging(), &table.table), &[])?;
+        session.run(&drop_table(session, options.staging(), &table.table), &[])?;
     }
     note_load(session, options, load_id, schema)?;
     Ok(published)
@@ -94,8 +101,9 @@ fn chain<'a>(
             (columns.is_some() || before.contains_key(&known.table)).then(|| ChainTable {
                 known,
                 last: session.qualified(&options.dataset, &known.table),
-                staged: columns.map(|_| session.qualified(&options.staging(), &known.table)),
+                staged: columns.map(|_| session.qualified(options.staging(), &known.table)),
                 columns: columns.map(Vec::as_slice).unwrap_or_default(),
+                plain: None,
             })
         })
         .collect();

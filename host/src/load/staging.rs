@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     changes::Changes,
-    destination::{Session, StoredColumn, dialect::Dialect},
+    destination::{Session, StoredColumn, Tables, dialect::Dialect},
     error::{Class, Error, Result},
 };
 
@@ -61,7 +61,7 @@ impl Staging {
 
     /// The staging tables as an interrupted run left them, or none.
     pub fn new(session: &mut Session, options: &Options, package: &Package) -> Result<Self> {
-        let staged = session.columns(&options.staging())?;
+        let staged = session.columns(options.staging())?;
         let stored = session.columns(&options.dataset)?;
         let tables = package.tables.iter().map(|known| match staged.get(&known.table) {
             Some(columns) if known.staged > 0 => StagingTable::resumed(known.clone(), columns, session.dialect()),
@@ -162,8 +162,8 @@ impl Staging {
     }
 
     /// Brings columns and buffered rows to the database. To be called in a transaction, and [`Self::committed`] after it.
-    pub fn write(&self, session: &mut Session, schema: &str) -> Result<()> {
-        self.tables.iter().try_for_each(|table| table.write(session, schema))
+    pub fn write(&self, session: &mut Session, tables: Tables<'_>) -> Result<()> {
+        self.tables.iter().try_for_each(|table| table.write(session, tables))
     }
 
     /// Notes that what was buffered is now in the database.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     changes::Change,
-    destination::{DataType, Session, StoredColumn, dialect::Dialect},
+    destination::{DataType, Session, StoredColumn, Tables, dialect::Dialect},
     error::{Class, Error, Result},
 };
 
@@ -208,8 +208,8 @@ impl StagingTable {
     }
 
     /// Brings columns and buffered rows to the database. To be called in a transaction, and [`Self::committed`] after it.
-    pub fn write(&self, session: &mut Session, schema: &str) -> Result<()> {
-        self.migrate(session, schema)?;
+    pub fn write(&self, session: &mut Session, tables: Tables<'_>) -> Result<()> {
+        self.migrate(session, tables)?;
         if self.buffered.is_empty() {
             return Ok(());
         }
@@ -217,7 +217,7 @@ impl StagingTable {
         let rows = self.aligned(&Arc::new(Schema::new(columns.collect::<Vec<_>>())))?;
         let columns = self.arrow_schema();
         let rows = self.numbered(rows, &columns).map_err(|error| self.unfit(&error))?;
-        session.ingest(schema, &self.known.table, columns, rows).map(drop)
+        session.ingest(tables, &self.known.table, columns, rows).map(drop)
     }
 
     /// Notes that what was buffered is now in the database.
@@ -227,8 +227,8 @@ impl StagingTable {
         self.buffered.clear();
     }
 
-    fn migrate(&self, session: &mut Session, schema: &str) -> Result<()> {
-        let name = session.qualified(schema, &self.known.table);
+    fn migrate(&self, session: &mut Session, tables: Tables<'_>) -> Result<()> {
+        let name = session.qualified(tables, &self.known.table);
         let dialect = session.dialect();
         let mut added = self.columns.iter().skip(self.stored.len()).map(|column| {
             (
@@ -258,7 +258,7 @@ impl StagingTable {
         let bigint = dialect.column_type(DataType::Bigint);
         let ours: Vec<_> = self.ours().map(|name| format!("{} {bigint} NOT NULL", dialect.quote(name))).collect();
         // An empty one may have been left by another pipeline.
-        session.run(&drop_table(session, schema, &self.known.table), &[])?;
+        session.run(&drop_table(session, tables, &self.known.table), &[])?;
         session.run(&format!("CREATE TABLE {name} ({}{columns})", ours.join(", ")), &[]).map(drop)
     }
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! [`Run`] is a pipeline of a tenant whose credentials were taken out and that the connector has described; from it a source
-//! is checked, previewed or loaded. Reading and writing overlap: while one batch is staged the connector fetches the next.
+//! is checked, previewed or loaded. Reading and writing overlap: while batches are staged the connector fetches the next ones.
 
 mod bill;
 mod convert;
@@ -56,7 +56,7 @@ pub enum Event<'a> {
         /// How long.
         wait: Duration,
     },
-    /// All rows but those of the last batch are staged durably: they are not read again, whatever happens.
+    /// More rows are staged durably: they are not read again, whatever happens. All but those that still wait for the loader are.
     Staged,
     /// All rows were read, and are now made visible.
     Publishing,

@@ -169,10 +169,10 @@ pub(super) async fn read(
         match reader.next(options.batch_rows()).await? {
             Step::Batch(batch) => {
                 tell(Event::Counts(&batch.counts));
-                if writer.is_staged().await? {
+                writer.stage(load_batch(batch)).await?;
+                while writer.has_staged() {
                     tell(Event::Staged);
                 }
-                writer.stage(load_batch(batch)).await?;
             }
             Step::Wait(wait) => {
                 tell(Event::Counts(&wait.counts));
@@ -186,7 +186,13 @@ pub(super) async fn read(
                 }
                 rest(&reader.gate, &reader.limits, length).await?;
             }
-            Step::Done(summary) => return Ok(summary),
+            Step::Done(summary) => {
+                writer.rest().await;
+                while writer.has_staged() {
+                    tell(Event::Staged);
+                }
+                return Ok(summary);
+            }
         }
     }
 }

@@ -2,34 +2,73 @@
 
 use crate::load::{self, Loader, Published};
 use crate::{Class, Error, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// A loader that works on a thread of its own, one batch behind the connector.
+/// Bytes of the batches that wait for the loader or are its work, so that the connector goes on while the loader commits. Of rows it is as
+/// many as are committed at once: what waits is read again where the run is cut off. A batch that is larger goes alone.
+const MOST_WAITING: usize = 16 << 20;
+
+/// The room for waiting batches, in parts of it that a batch can take.
+const ROOM: u32 = 1000;
+
+/// A loader that works on a thread of its own, some batches behind the connector.
 pub(super) struct Writer {
-    /// The loader comes back with whether it staged durably. None only while a batch is handed over.
-    working: Option<JoinHandle<(Loader, Result<bool>)>>,
+    /// None once no more are to come.
+    batches: Option<UnboundedSender<(load::Batch, OwnedSemaphorePermit)>>,
+    room: Arc<Semaphore>,
+    most_rows: usize,
+    /// The loader comes back when it has taken all batches, or failed. None only while it works on something else.
+    working: Option<JoinHandle<(Loader, Result<()>)>>,
+    /// How often it has staged durably, and how often that was told.
+    staged: Arc<AtomicU64>,
+    told: u64,
 }
 
 impl Writer {
-    pub fn new(loader: Loader) -> Self {
-        Self { working: Some(tokio::spawn(std::future::ready((loader, Ok(false))))) }
+    pub fn new(mut loader: Loader) -> Self {
+        let most_rows = loader.commit_rows();
+        let (batches, mut waiting) = unbounded_channel();
+        let staged = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&staged);
+        let working = spawn_blocking(move || {
+            while let Some((batch, _permit)) = waiting.blocking_recv() {
+                match loader.stage(batch) {
+                    Ok(is_staged) => counted.fetch_add(u64::from(is_staged), Ordering::Relaxed),
+                    Err(error) => return (loader, Err(error)),
+                };
+            }
+            (loader, Ok(()))
+        });
+        let room = Arc::new(Semaphore::new(ROOM as usize));
+        Self { batches: Some(batches), room, most_rows, working: Some(working), staged, told: 0 }
     }
 
-    /// Waits until the batch before is taken. Whether it and all before it are staged durably.
-    pub async fn is_staged(&mut self) -> Result<bool> {
-        let (loader, is_staged) = self.taken().await?;
-        self.working = Some(tokio::spawn(std::future::ready((loader, Ok(false)))));
-        Ok(is_staged)
+    /// Whether it has staged durably once more than was told.
+    pub fn has_staged(&mut self) -> bool {
+        let is_news = self.told < self.staged.load(Ordering::Relaxed);
+        self.told += u64::from(is_news);
+        is_news
     }
 
-    /// Hands over a batch, once the one before is staged.
+    /// Hands over a batch, once there is room for it.
     pub async fn stage(&mut self, batch: load::Batch) -> Result<()> {
-        let mut loader = self.idle().await?;
-        self.working = Some(spawn_blocking(move || {
-            let staged = loader.stage(batch);
-            (loader, staged)
-        }));
-        Ok(())
+        let part = |of: usize, most: usize| (of as u64).saturating_mul(ROOM.into()).div_ceil(most.max(1) as u64);
+        let parts = part(batch.size(), MOST_WAITING).max(part(batch.rows(), self.most_rows)).clamp(1, ROOM.into());
+        let parts = u32::try_from(parts).unwrap_or(ROOM);
+        // A loader that fails gives the room back, so nobody waits for it without end.
+        let permit = Arc::clone(&self.room).acquire_many_owned(parts).await.map_err(|_| gone())?;
+        let handed_over = self.batches.as_ref().is_some_and(|batches| batches.send((batch, permit)).is_ok());
+        if handed_over { Ok(()) } else { self.idle().await.and(Err(gone())) }
+    }
+
+    /// Waits until the loader has taken all that was handed over.
+    pub async fn rest(&self) {
+        // Nobody closes it.
+        let _ = self.room.acquire_many(ROOM).await;
     }
 
     /// Stages durably what was handed over.
@@ -53,19 +92,19 @@ impl Writer {
 
     /// The loader, once it has done its work.
     async fn idle(&mut self) -> Result<Loader> {
-        self.taken().await.map(|(loader, _)| loader)
-    }
-
-    async fn taken(&mut self) -> Result<(Loader, bool)> {
-        let gone = || Error::new(Class::Internal, "the loader ended before its time");
+        self.batches = None;
         let working = self.working.as_mut().ok_or_else(gone)?;
         // Awaited in place, so that a caller that is dropped meanwhile leaves the loader here.
         let ended = working.await;
         // Also where it panicked: what has ended is not to be awaited again.
         self.working = None;
         let (loader, staged) = ended.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
-        staged.map(|is_staged| (loader, is_staged))
+        staged.map(|()| loader)
     }
+}
+
+fn gone() -> Error {
+    Error::new(Class::Internal, "the loader ended before its time")
 }
 
 /// Runs what blocks on a thread of its own.

@@ -9,7 +9,7 @@ use std::{
 
 use spile_host::{
     Error,
-    destination::Target,
+    destination::{Tables, Target},
     load::{Loader, Options},
 };
 
@@ -172,7 +172,7 @@ fn a_killed_run_shows_nothing_and_the_next_one_goes_on(kind: Kind) {
         assert_eq!(deliveries(&database), before);
     }
     assert_eq!(database.rows("SELECT state, status FROM data._spile_state"), ["end of second|done"]);
-    assert_eq!(database.tables("data_staging"), Vec::<String>::new());
+    assert_eq!(database.tables(Tables::Staged("data")), Vec::<String>::new());
 }
 
 crate::on_every_database!(a_killed_run_shows_nothing_and_the_next_one_goes_on,);

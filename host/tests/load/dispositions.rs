@@ -1,6 +1,9 @@
 //! How staged rows meet the rows that are there.
 
-use spile_host::load::{PublishedTable, WriteDisposition};
+use spile_host::{
+    destination::Tables,
+    load::{PublishedTable, WriteDisposition},
+};
 
 use crate::rows::{Database, Kind, batch, bigint, merge, merge_users, options, plan, table, text, texts, users};
 
@@ -38,7 +41,7 @@ fn the_first_run_creates_the_tables(kind: Kind) {
         database.rows("SELECT status, state, schema, staged_state, staged_schema, run FROM data._spile_state"),
         [r#"done|done|{"version":1}|-|-|1"#]
     );
-    assert_eq!(database.tables("data_staging"), Vec::<String>::new());
+    assert_eq!(database.tables(Tables::Staged("data")), Vec::<String>::new());
 }
 
 fn merge_puts_each_row_in_the_place_of_the_row_with_its_key(kind: Kind) {

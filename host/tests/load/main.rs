@@ -5,6 +5,7 @@ mod by_hand;
 mod changes;
 mod crash;
 mod dispositions;
+mod in_place;
 mod names;
 mod opening;
 mod parquet;

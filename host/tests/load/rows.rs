@@ -8,7 +8,7 @@ use arrow_array::{
 };
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use spile_host::{
-    destination::{self, Access, DataType, Resources, Session, Target, query},
+    destination::{self, Access, DataType, Resources, Session, Tables, Target, query},
     load::{Batch, Column, Loader, Merge, Options, Published, ResourcePlan, Resumed, TableRows, WriteDisposition},
 };
 use tempfile::TempDir;
@@ -92,14 +92,19 @@ impl Database {
         destination::open(&self.target(), access, &Resources::default()).unwrap()
     }
 
+    /// Holds the database open, so that what it keeps in memory stays from run to run.
+    pub fn hold_open(&self) -> Session {
+        self.session(Access::Write)
+    }
+
     /// Runs a statement beside the loader. Tables are named `data.x`, as in [`Self::rows`].
     pub fn execute(&self, sql: &str) {
         self.session(Access::Write).run(&self.in_its_words(sql), &[]).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
-    /// The tables of a dataset, by name.
-    pub fn tables(&self, dataset: &str) -> Vec<String> {
-        let mut tables: Vec<_> = self.session(Access::Read).columns(dataset).unwrap().into_keys().collect();
+    /// Tables of a dataset, by name.
+    pub fn tables<'d>(&self, of: impl Into<Tables<'d>>) -> Vec<String> {
+        let mut tables: Vec<_> = self.session(Access::Read).columns(of).unwrap().into_keys().collect();
         tables.sort();
         tables
     }
@@ -119,12 +124,13 @@ impl Database {
         self.session(Access::Read).qualified(dataset, table)
     }
 
-    /// SQLite has no schemas.
+    /// SQLite has no schemas, and in DuckDB staging tables stand beside the final ones.
     fn in_its_words(&self, sql: &str) -> String {
-        if self.kind != Kind::Sqlite {
-            return sql.to_owned();
+        match self.kind {
+            Kind::DuckDb => sql.replace(" data_staging.", " data._spile_staged_"),
+            Kind::Postgres => sql.to_owned(),
+            Kind::Sqlite => sql.replace(" data.", " data__").replace(" data_staging.", " data_staging__"),
         }
-        sql.replace(" data.", " data__").replace(" data_staging.", " data_staging__")
     }
 
     /// Makes the table of tags refuse all rows.

@@ -3,6 +3,7 @@
 use arrow_array::{ArrayRef, BooleanArray};
 use spile_host::{
     Class,
+    destination::Tables,
     load::{Batch, Duplicates, Loader, Merge, Options, PublishedTable, Scd2, Strategy, WriteDisposition},
 };
 use std::sync::Arc;
@@ -288,7 +289,7 @@ fn each_strategy_goes_on_after_an_interruption_between_staging_and_publishing(ki
         assert_eq!(database.rows(NAMES), expected, "{disposition:?}");
         let tags = (2 * expected.len()).to_string();
         assert_eq!(database.rows("SELECT count(*) FROM data.users__tags"), [tags], "{disposition:?}");
-        assert_eq!(database.tables("data_staging"), Vec::<String>::new());
+        assert_eq!(database.tables(Tables::Staged("data")), Vec::<String>::new());
     }
 }
 

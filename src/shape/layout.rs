@@ -33,6 +33,8 @@ pub struct Object {
 pub struct Key {
     /// As records have it.
     text: Box<str>,
+    /// Whether it has neither quotes nor backslashes, so that a record has it between quotes as it is.
+    is_plain: bool,
     /// The column, or the path of the child table, by the naming convention.
     pub name: String,
     /// Whose it is.
@@ -127,6 +129,11 @@ impl Layout {
         self.objects.get_mut(object)?.keys.get_mut(key)
     }
 
+    /// A key of an object, where a record has it as it is.
+    pub fn plain_key(&self, object: usize, key: usize) -> Option<&str> {
+        self.key(object, key).filter(|key| key.is_plain).map(|key| &*key.text)
+    }
+
     /// The number of a key of an object. `expected` is where it most likely is.
     pub fn find(&mut self, object: usize, text: &str, expected: usize) -> usize {
         let Some(found) = self.objects.get_mut(object) else { return 0 };
@@ -172,7 +179,8 @@ impl Object {
             Some(_) => Owner::System,
             None => Owner::Record,
         };
-        let key = Key { text: text.into(), name, owner, seen: 0, column: None, object: None, list: None };
+        let is_plain = !text.contains(['"', '\\']);
+        let key = Key { text: text.into(), is_plain, name, owner, seen: 0, column: None, object: None, list: None };
         self.keys.push(key);
         self.index.insert(text.into(), self.keys.len() - 1);
         self.keys.len() - 1

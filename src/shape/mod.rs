@@ -20,6 +20,7 @@ mod cell;
 mod changes;
 mod column;
 mod contract;
+mod cursor;
 pub mod encode;
 mod hints;
 pub mod identity;
@@ -87,8 +88,6 @@ pub struct Shaper {
     changes: Changes,
     /// Counts the objects that were met.
     turn: u64,
-    /// Where texts with escapes are read into.
-    tape: Vec<u8>,
     marks: Vec<Mark>,
 }
 
@@ -113,7 +112,6 @@ impl Shaper {
             roots: BTreeMap::new(),
             changes: Changes::default(),
             turn: 0,
-            tape: Vec::new(),
             marks: Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 use super::cell::{Fit, Scalar};
 use super::changes::ChangeKind;
 use super::contract::frozen;
+use super::cursor::{Cursor, LIST, Next, OBJECT};
 use super::layout::Owner;
 use super::naming::SEPARATOR;
 use super::schema::DataType;
@@ -11,8 +12,6 @@ use super::table::{Put, TableBuilder};
 use super::{Added, Shaper, Target, changes, identity};
 use crate::config::model::{ContractMode, OnCollision};
 use crate::error::{Error, Kind};
-use crate::response::no_record;
-use jiter::{Jiter, JiterError, Peek};
 use serde_json::{Map, Value};
 
 /// What holds the items of a list within a list.
@@ -35,12 +34,6 @@ pub enum Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Failed(Box::new(error))
-    }
-}
-
-impl From<JiterError> for Stop {
-    fn from(error: JiterError) -> Self {
-        no_record(&error.to_string()).into()
     }
 }
 
@@ -96,13 +89,12 @@ impl<'s> Walk<'s> {
 
     /// The rows of the record. `root` is the object of root rows; the marks are those of all tables before it.
     pub fn record(mut self, root: usize, id: &str) -> Result<Added> {
-        let mut input = Jiter::with_tape(self.text.as_bytes(), std::mem::take(&mut self.shaper.tape));
-        let peek = input.peek()?;
+        let mut input = Cursor::new(self.text);
+        let next = input.peek()?;
         let mut row = Row { is_root: true, ..self.row(root, id.to_owned())? };
         self.root_table = row.table;
-        self.fill(&mut input, peek, root, &mut row, VALUE)?;
+        self.fill(&mut input, next, root, &mut row, VALUE)?;
         input.finish()?;
-        self.shaper.tape = input.into_tape();
         let is_kept = self.end(&row, Begin(0, 0))?;
         if is_kept {
             let Shaper { tables, load_id, .. } = &mut *self.shaper;
@@ -132,71 +124,65 @@ impl<'s> Walk<'s> {
     }
 
     /// Puts a value into a row that it is. `list` is the key of its items where it is a list.
-    fn fill(&mut self, input: &mut Jiter<'_>, peek: Peek, object: usize, row: &mut Row, list: &str) -> Result<()> {
-        if peek == Peek::Object {
+    fn fill(&mut self, input: &mut Cursor<'_>, next: Next, object: usize, row: &mut Row, list: &str) -> Result<()> {
+        if next == Next::Object {
             return self.object(input, object, row);
         }
         let layout = &mut self.shaper.layout;
-        let (object, key) = match peek {
-            Peek::Array if list == INNER_LIST => (layout.listed(object), list),
-            Peek::Array => (object, list),
+        let (object, key) = match next {
+            Next::List if list == INNER_LIST => (layout.listed(object), list),
+            Next::List => (object, list),
             _ => (object, VALUE),
         };
         let key = layout.find(object, key, 0);
-        self.value(input, peek, object, key, row)
+        self.value(input, next, object, key, row)
     }
 
-    fn object(&mut self, input: &mut Jiter<'_>, object: usize, row: &mut Row) -> Result<()> {
+    fn object(&mut self, input: &mut Cursor<'_>, object: usize, row: &mut Row) -> Result<()> {
         self.shaper.turn += 1;
         let turn = self.shaper.turn;
         row.turns.push(turn);
         let mut expected = 0;
-        let mut text = input.known_object()?;
-        while let Some(key) = text {
-            let at = self.shaper.layout.find(object, key, expected);
+        let mut more = input.enter(OBJECT);
+        while more {
+            let layout = &mut self.shaper.layout;
+            let at = match layout.plain_key(object, expected) {
+                Some(key) if input.takes_key(key) => expected,
+                _ => layout.find(object, input.key()?, expected),
+            };
+            input.colon()?;
             expected = at + 1;
             let found = self.shaper.layout.key_mut(object, at).ok_or_else(lost)?;
             if found.seen == turn {
                 return Err(Stop::Again);
             }
             found.seen = turn;
-            let peek = input.peek()?;
-            self.value(input, peek, object, at, row)?;
-            text = input.next_key()?;
+            let next = input.peek()?;
+            self.value(input, next, object, at, row)?;
+            more = input.step(OBJECT)?;
         }
         row.turns.pop();
         Ok(())
     }
 
     /// The value of a key.
-    fn value(&mut self, input: &mut Jiter<'_>, peek: Peek, object: usize, key: usize, row: &mut Row) -> Result<()> {
-        let start = input.current_index();
-        let scalar = match peek {
-            Peek::Null => return Ok(input.known_null()?),
-            Peek::True | Peek::False => Scalar::Boolean(input.known_bool(peek)?),
-            Peek::String => Scalar::Text(input.known_str()?),
-            Peek::Object | Peek::Array if self.unfolds(object, key, row.table)? => {
-                if peek == Peek::Array {
+    fn value(&mut self, input: &mut Cursor<'_>, next: Next, object: usize, key: usize, row: &mut Row) -> Result<()> {
+        let scalar = match next {
+            Next::Null => return input.word("null").map(drop),
+            Next::True => input.word("true").map(|_| Scalar::Boolean(true))?,
+            Next::False => input.word("false").map(|_| Scalar::Boolean(false))?,
+            Next::Text => Scalar::Text(input.text()?),
+            Next::Number => Scalar::Number(input.number()),
+            Next::Object | Next::List if self.unfolds(object, key, row.table)? => {
+                if next == Next::List {
                     return self.list(input, object, key, row);
                 }
                 let inner = self.shaper.layout.inner(object, key);
                 return self.object(input, inner, row);
             }
-            Peek::Object | Peek::Array => {
-                input.known_skip(peek)?;
-                Scalar::Json(self.since(start, input))
-            }
-            _ => {
-                input.known_number_bytes(peek)?;
-                Scalar::Number(self.since(start, input))
-            }
+            Next::Object | Next::List => Scalar::Json(input.skip()?),
         };
         self.put(object, key, scalar, row)
-    }
-
-    /// The text from a place to where the reading is.
-    fn since(&self, start: usize, input: &Jiter<'_>) -> &'s str {
-        self.text.get(start..input.current_index()).unwrap_or_default()
     }
 
     /// Whether an object or a list at a key becomes columns or rows. What goes to a JSON column does not.
@@ -216,10 +202,12 @@ impl<'s> Walk<'s> {
     }
 
     /// The rows of a list, with the rows below them.
-    fn list(&mut self, input: &mut Jiter<'_>, object: usize, key: usize, row: &mut Row) -> Result<()> {
-        let Some(mut peek) = input.known_array()? else { return Ok(()) };
+    fn list(&mut self, input: &mut Cursor<'_>, object: usize, key: usize, row: &mut Row) -> Result<()> {
+        if !input.enter(LIST) {
+            return Ok(());
+        }
         let Some(items) = self.items(object, key, row.table)? else {
-            return self.leave_out_list(input, peek, object, key, row.table);
+            return self.leave_out_list(input, object, key, row.table);
         };
         row.has_children = true;
         if row.is_root {
@@ -243,7 +231,8 @@ impl<'s> Walk<'s> {
                 marks.extend(tables.iter().map(TableBuilder::mark));
             }
             let mut item = self.row(items, id)?;
-            self.fill(input, peek, items, &mut item, INNER_LIST)?;
+            let next = input.peek()?;
+            self.fill(input, next, items, &mut item, INNER_LIST)?;
             let is_kept = self.end(&item, begin)?;
             self.shaper.marks.truncate(begin.0);
             if is_kept {
@@ -260,9 +249,8 @@ impl<'s> Walk<'s> {
                 child.stems_from(root);
             }
             index += 1;
-            match input.array_step()? {
-                Some(next) => peek = next,
-                None => return Ok(()),
+            if !input.step(LIST)? {
+                return Ok(());
             }
         }
     }
@@ -309,23 +297,13 @@ impl<'s> Walk<'s> {
 
     /// A list for which there is no table, and may be none.
     #[cold]
-    fn leave_out_list(
-        &mut self,
-        input: &mut Jiter<'_>,
-        first: Peek,
-        object: usize,
-        key: usize,
-        table: usize,
-    ) -> Result<()> {
+    fn leave_out_list(&mut self, input: &mut Cursor<'_>, object: usize, key: usize, table: usize) -> Result<()> {
         let found = self.shaper.layout.key(object, key).ok_or_else(lost)?;
         let parent = self.shaper.tables.get(table).ok_or_else(lost)?;
         let name = format!("{}{SEPARATOR}{}", parent.name, found.name);
         let resource = &self.target.resource;
-        let mut peek = first;
         loop {
-            let start = input.current_index();
-            input.known_skip(peek)?;
-            let item = Scalar::Json(self.since(start, input));
+            let item = Scalar::Json(input.skip()?);
             if self.target.contract.tables == ContractMode::Freeze {
                 let what = format!("the table `{name}` is new");
                 let sample = changes::shown(&item.to_json());
@@ -333,9 +311,8 @@ impl<'s> Walk<'s> {
             }
             let entry = self.shaper.changes.entry(resource, &name, None, ChangeKind::DiscardedRow);
             self.shaper.changes.count(entry, || item.to_json());
-            match input.array_step()? {
-                Some(next) => peek = next,
-                None => return Ok(()),
+            if !input.step(LIST)? {
+                return Ok(());
             }
         }
     }

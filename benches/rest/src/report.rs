@@ -48,7 +48,7 @@ pub fn verdict(results: &Results, sandbox: Option<f64>, is_smoke: bool) {
         "\nverdict:{}\n",
         if is_smoke { " a hundredth of the records and one round, so no time means anything" } else { "" }
     );
-    println!("| what | against | wanted | measured | |\n|---|---|---:|---:|---|");
+    println!("| what | against | wanted | measured | verdict |\n|---|---|---:|---:|---|");
     for target in &TARGETS {
         let value = target.value.of(results, sandbox);
         let shown = value.map(|value| format!("{value:.2}")).unwrap_or_default();

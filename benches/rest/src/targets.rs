@@ -63,7 +63,7 @@ const IDEAL: &str = "requests × latency / window";
 
 /// All that is wanted. Into DuckDB where nothing else is said.
 #[rustfmt::skip]
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     Target { what: "flat, rows/s", against: NATIVE, bound: AtLeast(0.75),
         value: Ratio(duckdb("flat", By::Spile, Part::Rows), duckdb("flat", By::Native, Part::Rows)) },
     Target { what: "flat, rows/s", against: DLT, bound: AtLeast(12.0),
@@ -90,6 +90,8 @@ pub const TARGETS: [Target; 18] = [
         value: Ratio(duckdb("one", By::DltBest, Part::Wall), duckdb("one", By::Spile, Part::Wall)) },
     Target { what: "one, warm cache, ms to the first request", against: "", bound: AtMost(15.0),
         value: Milliseconds(duckdb("one", By::Spile, Part::First)) },
+    Target { what: "one into Parquet, warm cache, ms to the first request", against: "", bound: AtMost(15.0),
+        value: Milliseconds(parquet("one", By::Spile, Part::First)) },
     Target { what: "flat, peak memory", against: NATIVE, bound: AtMost(1.3),
         value: Ratio(duckdb("flat", By::Spile, Part::Peak), duckdb("flat", By::Native, Part::Peak)) },
     Target { what: "long, peak memory", against: "flat", bound: AtMost(1.2),
@@ -124,14 +126,50 @@ impl Value {
 
 impl Figure {
     fn of(&self, results: &Results) -> Option<f64> {
-        let tools: &[Tool] = match self.by {
-            By::Spile => &[Tool::Spile],
-            By::Native => &[Tool::Native],
-            By::Dlt => &[Tool::Dlt],
-            By::DltBest => &[Tool::Dlt, Tool::DltTuned],
-        };
-        let measured = tools.iter().filter_map(|tool| results.get(&(self.workload, self.into, *tool)));
+        let measured = self.by.tools().iter().filter_map(|tool| results.get(&(self.workload, self.into, *tool)));
         let best = if matches!(self.part, Part::Rows | Part::Records) { f64::max } else { f64::min };
         measured.filter_map(|measured| measured.median(self.part)).reduce(best)
+    }
+}
+
+impl By {
+    fn tools(self) -> &'static [Tool] {
+        match self {
+            Self::Spile => &[Tool::Spile],
+            Self::Native => &[Tool::Native],
+            Self::Dlt => &[Tool::Dlt],
+            Self::DltBest => &[Tool::Dlt, Tool::DltTuned],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Workload;
+
+    #[test]
+    fn every_target_is_measured_by_some_workload() {
+        let workloads = Workload::all(&[], false);
+        for Target { what, value, .. } in &TARGETS {
+            let figures = match value {
+                Ratio(one, other) => vec![one, other],
+                Milliseconds(figure) => vec![figure],
+                Value::Sandbox => Vec::new(),
+            };
+            for Figure { workload, into, by, .. } in figures {
+                let found = workloads.iter().find(|known| known.title == *workload);
+                let found = found.unwrap_or_else(|| panic!("{what}: no workload `{workload}`"));
+                assert!(found.destinations.contains(into), "{what}: not into {into}");
+                let is_measured = |tool: &Tool| found.tools.contains(tool) && tool.writes_to(*into);
+                assert!(by.tools().iter().any(is_measured), "{what}: nobody's number");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bound_holds_at_its_number() {
+        assert!(AtLeast(0.75).holds(0.75) && !AtLeast(0.75).holds(0.74));
+        assert!(AtMost(1.2).holds(1.2) && !AtMost(1.2).holds(1.21));
     }
 }

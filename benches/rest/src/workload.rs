@@ -132,8 +132,10 @@ impl Workload {
         let mut workloads = WORKLOADS.to_vec();
         workloads.retain(|workload| names.is_empty() || names.contains(&workload.name));
         for workload in workloads.iter_mut().filter(|_| is_smoke) {
-            if let Reads::Pages { records, .. } = &mut workload.reads {
-                *records = records.div_ceil(SMALLER);
+            match &mut workload.reads {
+                Reads::Pages { records, .. } => *records = records.div_ceil(SMALLER),
+                // Few requests, of which some are refused all the same.
+                Reads::Tree { too_many_every } => *too_many_every = too_many_every.div_ceil(5),
             }
         }
         workloads

@@ -7,8 +7,8 @@ use spile_host::destination::{self, Access, Resources, Session, Target};
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 
-/// Rows that go in by one statement.
-const ROWS: usize = 122_880;
+/// Rows that go in by one statement. Three times as many take no less time, and a third more memory.
+const ROWS: usize = 40_000;
 
 /// Writes all that comes.
 pub fn write(target: &Target, dataset: &str, receiver: Receiver<Rows>) {

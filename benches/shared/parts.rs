@@ -66,6 +66,10 @@ fn build(workspace: &Path, folder: &Path, target: Option<&str>) -> PathBuf {
         .arg(workspace.join("Cargo.toml"))
         .env("CARGO_TARGET_DIR", folder)
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    // A program that Cargo did not start must say it: else each crate could ask rustup for a toolchain of its own.
+    if let Some(toolchain) = option_env!("RUSTUP_TOOLCHAIN") {
+        command.env("RUSTUP_TOOLCHAIN", toolchain);
+    }
     let file = match target {
         Some(target) => {
             command.args(["--target", target]);

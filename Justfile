@@ -31,17 +31,17 @@ lint: setup
     scripts/deny.sh
     scripts/shellcheck.sh
 
-# Measure: each benchmark compares in one run
-bench: setup
+# Measure Spile beside a native reference and dlt 1.31, over HTTP on this machine; `--help` tells how to choose, `--smoke` is quick
+bench *ARGUMENTS: build setup-destinations setup-bench
+    "{{ target }}/release/bench-rest" {{ ARGUMENTS }}
+
+# Measure parts of the engine and the host: each benchmark compares in one run
+bench-engine: setup
     cargo bench --workspace --bench '*'
 
 # Compare the parsers that could read a page, natively and in wasm, in one run
 bench-parsers: setup
     cargo run --release --manifest-path benches/parsers/Cargo.toml --package runner
-
-# Compare with dlt 1.31 over HTTP on this machine, in one run; `--help` tells how to choose, `--smoke` is quick
-bench-rest *ARGUMENTS: build setup-destinations setup-bench
-    "{{ target }}/release/bench-rest" {{ ARGUMENTS }}
 
 # Fuzz configurations, expressions, responses, records and headers, each for so many seconds
 fuzz SECONDS="60":
@@ -59,7 +59,7 @@ setup-destinations:
 setup-test:
     @scripts/setup-test.sh
 
-# Find or fetch what only `bench-rest` needs: dlt with all that makes it fast
+# Find or fetch what only `bench` needs: dlt with all that makes it fast
 setup-bench:
     @scripts/setup-test.sh dlt-bench benches/rest/requirements.txt
 

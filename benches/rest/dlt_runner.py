@@ -21,6 +21,9 @@ if task["is_tuned"]:
         # Rows that are written at once, which are the row groups of the files.
         "SOURCES__DATA_WRITER__BUFFER_MAX_ITEMS": "25000",
         "NORMALIZE__DATA_WRITER__BUFFER_MAX_ITEMS": "25000",
+        # Threads that ask for pages, as many as Spile has in flight where windows are compared.
+        "EXTRACT__WORKERS": "16",
+        "EXTRACT__MAX_PARALLEL_ITEMS": "64",
         # Files that are read back from the same disk.
         "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
         "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true",

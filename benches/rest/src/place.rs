@@ -1,6 +1,7 @@
 //! Where rows are written, and what is there afterwards.
 
 use arrow_array::{cast::AsArray as _, types::Int64Type};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::Value;
 use spile_host::destination::{self, Access, Resources, Session, Target};
 use std::cell::Cell;
@@ -99,8 +100,14 @@ impl<'s> Place<'s> {
         self.folder.path()
     }
 
-    /// How many rows each table of the source has.
+    /// How many rows each table of the source has that has any.
     pub fn rows(&self) -> BTreeMap<String, u64> {
+        let mut rows = self.rows_of_all();
+        rows.retain(|_, rows| *rows > 0);
+        rows
+    }
+
+    fn rows_of_all(&self) -> BTreeMap<String, u64> {
         if let Target::Parquet { directory } = &self.target {
             return rows_of_files(&directory.join(DATASET));
         }
@@ -128,9 +135,19 @@ fn open(target: &Target, access: Access) -> Session {
     destination::open(target, access, &Resources::default()).unwrap()
 }
 
-/// As the manifest of the one pipeline has them.
+/// As the manifest of the one pipeline has them; without one, all that is in the folder of each table.
 fn rows_of_files(dataset: &Path) -> BTreeMap<String, u64> {
-    let manifest = fs::read(dataset.join("_spile/records/manifest.json")).unwrap();
+    let Ok(manifest) = fs::read(dataset.join("_spile/records/manifest.json")) else {
+        let files =
+            |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        let rows = |file: &Path| {
+            let reader = SerializedFileReader::new(fs::File::open(file).unwrap()).unwrap();
+            reader.metadata().file_metadata().num_rows() as u64
+        };
+        let table = |folder: &Path| folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let tables = files(dataset).into_iter();
+        return tables.map(|folder| (table(&folder), files(&folder).iter().map(|file| rows(file)).sum())).collect();
+    };
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     let tables = manifest["tables"].as_array().unwrap().iter();
     let tables = tables.map(|table| {

@@ -14,6 +14,7 @@ const INTERVAL: Duration = Duration::from_millis(20);
 /// What a process has used from its start to its end, with all processes that it started and waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
+    pub started: Instant,
     /// Seconds.
     pub wall: f64,
     /// Seconds in all threads, in the program and in the kernel.
@@ -46,7 +47,7 @@ pub fn of(command: &mut Command) -> Result<Usage, ExitStatus> {
         return Err(status);
     }
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    Ok(Usage { wall: wall.as_secs_f64(), cpu: seconds(used.ru_utime) + seconds(used.ru_stime), peak })
+    Ok(Usage { started: start, wall: wall.as_secs_f64(), cpu: seconds(used.ru_utime) + seconds(used.ru_stime), peak })
 }
 
 /// Waits for a child: its status, and what it and its own children used.

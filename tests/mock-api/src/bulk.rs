@@ -7,8 +7,9 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// A running server on 127.0.0.1; it stops when it is dropped.
 ///
@@ -32,7 +33,7 @@ pub struct BulkApi {
 impl BulkApi {
     /// Starts it on a free port with so many pages. Where there are fewer bodies, they come again from the first on.
     pub fn start(bodies: Vec<Bytes>, pages: usize) -> io::Result<Self> {
-        let service = Service { bodies: bodies.into(), pages, requests: Arc::default() };
+        let service = Service { bodies: bodies.into(), pages, requests: Arc::default(), first: Arc::default() };
         Ok(Self { listening: Listening::start(0, service.clone())?, service })
     }
 
@@ -45,6 +46,11 @@ impl BulkApi {
     pub fn requests(&self) -> u64 {
         self.service.requests.load(Ordering::Relaxed)
     }
+
+    /// When the first request came since this was last asked.
+    pub fn take_first(&self) -> Option<Instant> {
+        self.service.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// What all connections share.
@@ -53,6 +59,7 @@ struct Service {
     bodies: Arc<[Bytes]>,
     pages: usize,
     requests: Arc<AtomicU64>,
+    first: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Service {
@@ -67,6 +74,7 @@ impl Service {
 impl sockets::Service for Service {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
         let body = self.body(request.uri().query().unwrap_or_default());
         let status = if body.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
         let mut response = Response::new(Body::whole(body.unwrap_or_default()));
@@ -83,7 +91,7 @@ mod tests {
     #[test]
     fn pages_come_again_and_end() {
         let bodies: Arc<[Bytes]> = ["a", "b"].map(Bytes::from).into();
-        let service = Service { bodies, pages: 5, requests: Arc::default() };
+        let service = Service { bodies, pages: 5, requests: Arc::default(), first: Arc::default() };
         let body = |query| service.body(query).map(|body| String::from_utf8(body.into()).unwrap());
         let pages = ["page=1", "x=y&page=2", "page=5", "page=6", "page=0", "page=x", ""].map(body);
         assert_eq!(pages.map(Option::unwrap_or_default), ["a", "b", "a", "", "", "", ""]);

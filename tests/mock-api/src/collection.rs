@@ -117,7 +117,7 @@ pub(crate) fn route(path: &str, options: &Options) -> Option<(Collection, Parent
         return (rest == ["apps"]).then_some((Collection::Applications, Parent::User));
     };
     let app = index_after(app_text, "app-")?;
-    if *apps != "apps" || app >= options.apps || app_id(app) != *app_text {
+    if *apps != "apps" || app >= options.apps || app_id(options, app) != *app_text {
         return None;
     }
     let of_app = |collection| Some((collection, Parent::App { app }));
@@ -126,7 +126,7 @@ pub(crate) fn route(path: &str, options: &Options) -> Option<(Collection, Parent
         ["models"] => of_app(Collection::Models),
         ["models", model_text, "versions"] => {
             let model = index_after(model_text.strip_prefix(*app_text)?, ".model-")?;
-            let known = model < options.models && model_id(app, model) == *model_text;
+            let known = model < options.models && model_id(options, app, model) == *model_text;
             known.then_some((Collection::ModelVersions, Parent::Model { app, model }))
         }
         ["workflows"] => of_app(Collection::Workflows),
@@ -143,11 +143,11 @@ pub(crate) fn path(collection: Collection, parent: Parent, options: &Options) ->
     let apps = format!("/v2/users/{}/apps", encoded(&options.user));
     let app = match parent {
         Parent::User => return apps,
-        Parent::App { app } | Parent::Model { app, .. } => format!("{apps}/{}", encoded(&app_id(app))),
+        Parent::App { app } | Parent::Model { app, .. } => format!("{apps}/{}", encoded(&app_id(options, app))),
     };
     match (collection, parent) {
         (_, Parent::Model { app: index, model }) => {
-            format!("{app}/models/{}/versions", encoded(&model_id(index, model)))
+            format!("{app}/models/{}/versions", encoded(&model_id(options, index, model)))
         }
         (Collection::AppInputsJobs, _) => format!("{app}/inputs/jobs/add"),
         (other, _) => format!("{app}/{}", other.selector()),
@@ -162,8 +162,9 @@ fn index_after(text: &str, prefix: &str) -> Option<u64> {
 }
 
 /// What makes an id need percent-encoding in a path, for some of the indexes, the small ones among them.
-fn suffix(index: u64) -> &'static str {
+fn suffix(options: &Options, index: u64) -> &'static str {
     match index % 6 {
+        _ if options.plain_ids => "",
         1 => " north/ü",
         2 => "+50%?#&",
         _ => "",
@@ -171,19 +172,19 @@ fn suffix(index: u64) -> &'static str {
 }
 
 /// The id of an application.
-pub(crate) fn app_id(app: u64) -> String {
-    format!("app-{app}{}", suffix(app))
+pub(crate) fn app_id(options: &Options, app: u64) -> String {
+    format!("app-{app}{}", suffix(options, app))
 }
 
 /// The id of a model: no other application has a model of this id.
-pub(crate) fn model_id(app: u64, model: u64) -> String {
-    format!("{}.model-{model}{}", app_id(app), suffix(model))
+pub(crate) fn model_id(options: &Options, app: u64, model: u64) -> String {
+    format!("{}.model-{model}{}", app_id(options, app), suffix(options, model))
 }
 
 /// The id of a record: no other record of the collection has it, whatever the parent.
-pub(crate) fn record_id(collection: Collection, parent: Parent, index: u64) -> String {
+pub(crate) fn record_id(options: &Options, collection: Collection, parent: Parent, index: u64) -> String {
     let kind = match collection {
-        Collection::Applications => return app_id(index),
+        Collection::Applications => return app_id(options, index),
         Collection::Datasets => "dataset",
         Collection::Models => "model",
         Collection::ModelVersions => "version",
@@ -194,9 +195,9 @@ pub(crate) fn record_id(collection: Collection, parent: Parent, index: u64) -> S
     };
     match parent {
         Parent::User => format!("{kind}-{index}"),
-        Parent::App { app } if collection == Collection::Models => model_id(app, index),
-        Parent::App { app } => format!("{}.{kind}-{index}", app_id(app)),
-        Parent::Model { app, model } => format!("{}.{kind}-{index}", model_id(app, model)),
+        Parent::App { app } if collection == Collection::Models => model_id(options, app, index),
+        Parent::App { app } => format!("{}.{kind}-{index}", app_id(options, app)),
+        Parent::Model { app, model } => format!("{}.{kind}-{index}", model_id(options, app, model)),
     }
 }
 
@@ -238,13 +239,25 @@ mod tests {
     }
 
     #[test]
+    fn plain_ids_stand_in_paths_as_they_are() {
+        let options = Options { apps: 8, models: 8, plain_ids: true, ..Options::default() };
+        for app in 0..8 {
+            assert_eq!(app_id(&options, app), format!("app-{app}"));
+            let models = format!("/v2/users/acme/apps/app-{app}/models");
+            assert_eq!(route(&models, &options), Some((Collection::Models, Parent::App { app })));
+            let versions = format!("{models}/app-{app}.model-7/versions");
+            assert_eq!(route(&versions, &options), Some((Collection::ModelVersions, Parent::Model { app, model: 7 })));
+        }
+    }
+
+    #[test]
     fn ids_are_unique_over_all_parents() {
         let options = Options { apps: 13, models: 13, ..Options::default() };
         for collection in Collection::ALL {
             let mut seen = HashSet::new();
             for parent in collection.parents(&options) {
                 for index in 0..collection.count(&options) {
-                    assert!(seen.insert(record_id(collection, parent, index)));
+                    assert!(seen.insert(record_id(&options, collection, parent, index)));
                 }
             }
         }

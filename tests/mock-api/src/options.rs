@@ -66,6 +66,9 @@ pub struct Options {
     /// The one user whose collections there are.
     #[arg(long, default_value_t = Self::default().user)]
     pub user: String,
+    /// Gives ids that stand in a path as they are, for clients that do not percent-encode them.
+    #[arg(long)]
+    pub plain_ids: bool,
     /// The port on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = Self::default().port)]
     pub port: u16,
@@ -92,6 +95,7 @@ impl Default for Options {
             truncate_every: 0,
             token: "mock-token".to_owned(),
             user: "acme".to_owned(),
+            plain_ids: false,
             port: 0,
         }
     }

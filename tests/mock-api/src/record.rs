@@ -27,14 +27,14 @@ const WORDS: [&str; 6] = ["vision", "ocr", "lørdag", "night", "多言語", "dra
 pub(crate) fn write(json: &mut Json, options: &Options, collection: Collection, parent: Parent, index: u64) {
     let record = Record::new(options, collection, parent, index);
     json.object(|o| {
-        o.field("id", record_id(collection, parent, index));
+        o.field("id", record_id(options, collection, parent, index));
         match parent {
             Parent::User => {}
             Parent::App { app } => {
-                o.field("appId", app_id(app));
+                o.field("appId", app_id(options, app));
             }
             Parent::Model { app, model } => {
-                o.field("appId", app_id(app)).field("modelId", model_id(app, model));
+                o.field("appId", app_id(options, app)).field("modelId", model_id(options, app, model));
             }
         }
         o.field("userId", &options.user);

@@ -4,9 +4,10 @@ mod skim;
 
 use crate::error::Result;
 use crate::response;
+use rustc_hash::FxHasher;
 use serde_json::Value;
 pub use skim::{check, find, outline, skim};
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::Hasher;
 use std::ops::Range;
 
 /// Records, each a JSON text.
@@ -79,7 +80,7 @@ impl Records {
         if self.is_empty() {
             return None;
         }
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = FxHasher::default();
         for record in self.from(0) {
             hasher.write(record.as_bytes());
             hasher.write_u8(0xFF);

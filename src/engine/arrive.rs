@@ -8,6 +8,7 @@ use crate::action::Decision;
 use crate::config::model::Action;
 use crate::error::{Error, Kind, Result};
 use crate::paginate::Following;
+use crate::quota;
 use crate::records::Records;
 use crate::request::Response;
 use crate::retry::Verdict;
@@ -154,9 +155,10 @@ impl<T: Transport> Reader<T> {
         let chance = if resource.retry.jitter { self.transport.chance() } else { 1.0 };
         let verdict = resource.retry.after(attempt, response, now, chance);
         if let Verdict::After(wait) = verdict
-            && response.is_some_and(pace::is_refusal)
+            && let Some(response) = response.filter(|response| pace::is_refusal(response))
         {
-            self.pace.hold(resource.quota, now.saturating_add(wait));
+            let is_asked = quota::asked(response, now).is_some();
+            self.pace.hold(resource.quota, now.saturating_add(wait), is_asked);
         }
         verdict
     }

@@ -8,7 +8,9 @@
 //! What is in flight is what the API may not have counted yet, so requests go out while more are left of the quota than are in
 //! flight. Each refusal halves how many may be in flight, and each response that is none adds a part of one (D. Chiu, R. Jain,
 //! "Analysis of the increase and decrease algorithms for congestion avoidance in computer networks", 1989). After a wait one
-//! request goes alone, and so does each that was refused before: a storm of refusals does not use up the attempts of its pages.
+//! request goes alone, and so does each that was refused before: a storm of refusals does not use up the attempts of its pages. A refusal
+//! that does not say how long to wait holds back the others only where the one that went alone met it: an API that refuses one
+//! request now and then is not one that refuses all.
 
 use super::LARGEST_WINDOW;
 use super::transport::{Failure, RequestId};
@@ -69,6 +71,8 @@ struct Quota {
     until: u64,
     left: Option<Left>,
     trial: Trial,
+    /// Whether the last refusal was that of a request that went alone.
+    refused_trial: bool,
 }
 
 /// What is left of the API's quota.
@@ -169,9 +173,10 @@ impl Pace {
         }
     }
 
-    /// Lets nothing out under a limit before an instant, because the API refused a request.
-    pub fn hold(&mut self, quota: usize, until: u64) {
-        if let Some(quota) = self.quotas.get_mut(quota) {
+    /// Lets nothing out under a limit before an instant, because the API refused a request; where it did not ask for the wait, only
+    /// if it refused one that went alone.
+    pub fn hold(&mut self, quota: usize, until: u64, is_asked: bool) {
+        if let Some(quota) = self.quotas.get_mut(quota).filter(|quota| is_asked || quota.refused_trial) {
             quota.hold(until);
         }
     }
@@ -277,6 +282,7 @@ impl Quota {
         if refused {
             let width = self.width.unwrap_or(f64::INFINITY).min(self.in_flight as f64);
             self.width = Some((width / 2.0).max(1.0));
+            self.refused_trial = self.trial == Trial::Sent(id);
         }
         self.in_flight = self.in_flight.saturating_sub(1);
         match outcome {

@@ -18,6 +18,8 @@ enum Counting {
     Windows,
     /// The span of time before each request.
     Span,
+    /// Not at all: one of so many requests is refused, whenever it comes.
+    Nth,
 }
 
 /// How an API tells what is left.
@@ -31,6 +33,8 @@ enum Telling {
     Standard,
     /// Not at all; a refusal has `Retry-After`.
     Nothing,
+    /// Not at all; nor does a refusal say for how long.
+    Silent,
     /// That nothing is left, and that there is more in so many seconds.
     Used(u64),
 }
@@ -84,6 +88,7 @@ impl Books {
                 let free = within.last().map_or(0, |first| first + per - now);
                 (used < limit, limit.saturating_sub(used + 1), free, free)
             }
+            Counting::Nth => (!(self.admitted.len() as u64 + self.refused + 1).is_multiple_of(limit), 1, 0, 0),
         };
         match is_admitted {
             true => self.admitted.push(now),
@@ -98,7 +103,7 @@ impl Books {
         let mut headers = Vec::new();
         let mut tell = |name: &str, value: String| headers.push((name.to_owned(), value));
         match self.quota.telling {
-            Telling::Nothing => {}
+            Telling::Nothing | Telling::Silent => {}
             Telling::Used(reset) => {
                 tell("x-ratelimit-remaining", "0".to_owned());
                 tell("x-ratelimit-reset", reset.to_string());
@@ -112,7 +117,9 @@ impl Books {
             }
         }
         if !is_admitted {
-            tell("retry-after", seconds(next).to_string());
+            if !matches!(self.quota.telling, Telling::Silent) {
+                headers.push(("retry-after".to_owned(), seconds(next).to_string()));
+            }
             return Response { status: 429, headers, body: Vec::new() };
         }
         Response { status: 200, headers, body: body.to_string().into_bytes() }
@@ -124,6 +131,7 @@ impl Books {
         match counting {
             Counting::Bucket => requests.saturating_sub(limit) * per / limit,
             Counting::Windows | Counting::Span => (requests.div_ceil(limit) - 1) * per,
+            Counting::Nth => 0,
         }
     }
 }
@@ -373,6 +381,21 @@ fn no_storm_of_refusals_uses_up_the_attempts_of_a_page() {
             println!("{counting:?} window {window}: {} of {} refused", world.books.refused, world.sent);
         }
     }
+}
+
+#[test]
+fn a_refusal_now_and_then_holds_back_its_own_page() {
+    let quota = |limit| quota(Counting::Nth, Telling::Silent, limit, 1);
+    let times: Vec<u64> = [u64::MAX, 50]
+        .map(|limit| {
+            let Outcome { rows, world, .. } = Run { window: 16, ..Run::new(quota(limit), json!({})) }.outcome();
+            assert_eq!(rows.len(), 1999);
+            world.now - START
+        })
+        .into();
+    println!("none refused: {} ms, every 50th: {} ms", times[0], times[1]);
+    // About 40 refusals, after each of which requests go alone for a while and then fewer at once. Their pages wait for a second each.
+    assert!(times[1] < 3 * times[0], "{times:?}");
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl Column {
     }
 
     /// Up to which row it is filled.
+    #[inline(always)]
     pub fn len(&self) -> usize {
         self.validity.len()
     }
@@ -79,6 +80,7 @@ impl Column {
 
     /// Puts a value into a row, those before it that have none being null. None, and nothing done, where it does not fit the
     /// type. Returns about how many bytes it takes too.
+    #[inline(always)]
     pub fn put(&mut self, row: usize, value: Scalar<'_>) -> Option<(Fit, usize)> {
         // What comes most goes the shortest way.
         match (&value, self.data_type) {
@@ -154,6 +156,7 @@ impl Column {
     }
 
     /// Fills with nulls up to a row.
+    #[inline(always)]
     fn pad(&mut self, rows: usize) {
         let missing = rows.saturating_sub(self.len());
         if missing > 0 {

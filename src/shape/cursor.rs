@@ -2,6 +2,8 @@
 //!
 //! The text is one JSON value: [`crate::records`] has passed over it, or made it. So this looks for the ends of things, and does not
 //! check again what lies between. Of any other text it gives other values or an error, and comes to an end.
+//!
+//! What each value takes is inlined: in wasm every call is one more place where the host may interrupt, which takes time.
 
 use super::walk::Stop;
 use crate::response::no_record;
@@ -41,6 +43,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// What value comes next.
+    #[inline(always)]
     pub fn peek(&mut self) -> Result<Next> {
         match self.skip_blank() {
             Some(b'"') => Ok(Next::Text),
@@ -63,6 +66,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Reads a number, as it is written.
+    #[inline(always)]
     pub fn number(&mut self) -> &'t str {
         let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
         let length = self.rest().iter().position(|byte| !is_digit(byte)).unwrap_or(self.rest().len());
@@ -70,6 +74,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Reads a text.
+    #[inline(always)]
     pub fn text(&mut self) -> Result<&str> {
         let start = self.at + 1;
         let bytes = self.text.as_bytes();
@@ -122,6 +127,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Goes on to what comes next in an object or a list, or leaves it.
+    #[inline(always)]
     pub fn step(&mut self, end: u8) -> Result<bool> {
         match self.skip_blank() {
             Some(b',') => {
@@ -138,9 +144,13 @@ impl<'t> Cursor<'t> {
     }
 
     /// Passes over the key that comes next, where it is this one, which has neither quotes nor backslashes.
+    #[inline(always)]
     pub fn takes_key(&mut self, key: &str) -> bool {
-        let after = self.rest().strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(key.as_bytes()));
-        let is_key = after.is_some_and(|after| after.first() == Some(&b'"'));
+        let end = self.at + 1 + key.len();
+        let bytes = self.text.as_bytes();
+        let is_key = bytes.get(end) == Some(&b'"')
+            && bytes.get(self.at) == Some(&b'"')
+            && bytes.get(self.at + 1..end).is_some_and(|written| is_same(written, key.as_bytes()));
         if is_key {
             self.at += key.len() + 2;
         }
@@ -156,6 +166,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Passes over what stands between a key and its value.
+    #[inline(always)]
     pub fn colon(&mut self) -> Result<()> {
         if self.skip_blank() != Some(b':') {
             return Err(self.wrong("expected `:`"));
@@ -172,11 +183,13 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    #[inline(always)]
     fn rest(&self) -> &'t [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     /// Passes over white space: what comes then.
+    #[inline(always)]
     fn skip_blank(&mut self) -> Option<u8> {
         loop {
             match self.text.as_bytes().get(self.at) {
@@ -211,7 +224,18 @@ impl<'t> Cursor<'t> {
     }
 }
 
+/// Whether two are the same, eight bytes at a time: comparing short ones by a call takes longer.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let ((ones, one_rest), (others, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    let same = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other);
+    one.len() == other.len()
+        && ones.iter().zip(others).all(same)
+        && one_rest.iter().zip(other_rest).all(|(one, other)| one == other)
+}
+
 /// The first quote or backslash from a place on.
+#[inline(always)]
 fn end_or_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);

@@ -215,6 +215,7 @@ impl TableBuilder {
     }
 
     /// Puts a value of the row under construction into a column.
+    #[inline(always)]
     pub fn put(&mut self, at: usize, value: Scalar<'_>) -> Put {
         let Some(column) = self.columns.get_mut(at) else { return Put::Misfit };
         if column.len() > self.rows {

@@ -166,6 +166,7 @@ impl<'s> Walk<'s> {
     }
 
     /// The value of a key.
+    #[inline(always)]
     fn value(&mut self, input: &mut Cursor<'_>, next: Next, object: usize, key: usize, row: &mut Row) -> Result<()> {
         let scalar = match next {
             Next::Null => return input.word("null").map(drop),
@@ -318,6 +319,7 @@ impl<'s> Walk<'s> {
     }
 
     /// Puts a value into its column, or where it does not fit into its variant.
+    #[inline(always)]
     fn put(&mut self, object: usize, key: usize, value: Scalar<'_>, row: &mut Row) -> Result<()> {
         let found = self.shaper.layout.key(object, key).ok_or_else(lost)?;
         match found.owner {

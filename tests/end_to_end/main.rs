@@ -6,6 +6,7 @@
 //! | `setting` | an API, a folder, and the calls that bring them together |
 //! | `tables` | rows as a database holds them, and as the API would have them |
 //! | `kill` | runs that are killed after every commit and at any instant, into each database |
+//! | `instructions` | how much the connector computes for fixed pages, beside what is kept |
 //! | `golden` | tables as a file of expected ones has them |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -22,6 +23,7 @@ mod egress;
 mod errors;
 mod faults;
 mod golden;
+mod instructions;
 mod kill;
 mod memory;
 mod pace;

@@ -7,7 +7,7 @@ mod progress;
 mod records;
 mod report;
 
-use crate::gate::{Secrets, Tape};
+use crate::gate::{self, Secrets, Tape};
 use crate::limits::{Limit, Limits};
 use crate::pipeline::{self, Pipeline};
 use crate::policy::{Approvals, Approved, PolicyFile};
@@ -157,6 +157,7 @@ async fn prepare(
     change: impl FnOnce(&mut Pipeline),
     options: HostOptions,
 ) -> Result<(Run, Secrets)> {
+    gate::read_roots();
     let (mut pipeline, secrets) = read(args)?;
     change(&mut pipeline);
     let tenant = Tenant::new("", args.policy.as_deref().map(PolicyFile::read).transpose()?);

@@ -106,8 +106,8 @@ impl Session {
     }
 
     /// Creates the schema of some tables where it is missing.
-    pub fn create_schema(&mut self, tables: Tables<'_>) -> Result<()> {
-        match self.dialect.create_schema(&self.catalog, &self.schema(tables)) {
+    pub fn create_schema<'d>(&mut self, tables: impl Into<Tables<'d>>) -> Result<()> {
+        match self.dialect.create_schema(&self.catalog, &self.schema(tables.into())) {
             Some(statement) => self.run(&statement, &[]).map(drop),
             None => Ok(()),
         }
@@ -132,16 +132,16 @@ impl Session {
 
     /// Appends rows to a table that exists. The batches must have the table's columns, in its order: drivers differ in
     /// whether they look at names. Gives the number of rows.
-    pub fn ingest(
+    pub fn ingest<'d>(
         &mut self,
-        tables: Tables<'_>,
+        tables: impl Into<Tables<'d>>,
         table: &str,
         columns: SchemaRef,
         batches: Vec<RecordBatch>,
     ) -> Result<u64> {
         // Ingest options stick to a statement, so each ingest has its own.
         let mut statement = self.connection.new_statement().map_err(|error| self.failure(&error))?;
-        let place = self.place(tables, table);
+        let place = self.place(tables.into(), table);
         let place = [
             place.catalog.map(|catalog| (OptionStatement::TargetCatalog, catalog)),
             place.schema.map(|schema| (OptionStatement::TargetDbSchema, schema)),

@@ -39,6 +39,7 @@ mod tokens;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
+pub(crate) use client::read_roots;
 pub use client::{Client, ClientOptions, Names};
 pub use credentials::{Credentials, Withheld};
 pub use headers::is_forbidden;

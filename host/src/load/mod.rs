@@ -105,7 +105,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options with the usual limits: what its columns need and one thread for a database in this process; commits every 50,000 rows, 64 MiB or 5 seconds.
+    /// Options with the usual limits: what its columns need and one thread for a database in this process; commits every 40,000 rows, 64 MiB or 5 seconds.
     pub fn new(pipeline: &str, dataset: &str, digest: &str, resources: Vec<ResourcePlan>) -> Self {
         Self {
             pipeline: pipeline.to_owned(),
@@ -115,7 +115,7 @@ impl Options {
             full_refresh: false,
             repeats: None,
             limits: Resources::default(),
-            commit_rows: 50_000,
+            commit_rows: 40_000,
             commit_bytes: 64 << 20,
             commit_interval: Duration::from_secs(5),
         }

@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Bytes of the batches that wait for the loader or are its work, so that the connector goes on while the loader commits. Of rows it is as
 /// many as are committed at once: what waits is read again where the run is cut off. A batch that is larger goes alone.
-const MOST_WAITING: usize = 16 << 20;
+const MOST_WAITING: usize = 12 << 20;
 
 /// The room for waiting batches, in parts of it that a batch can take.
 const ROOM: u32 = 1000;

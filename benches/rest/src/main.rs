@@ -12,6 +12,7 @@
 //! | `place` | where it is written, and what is there afterwards |
 //! | `tool` | what is compared |
 //! | `native` | the native reference, a program of its own |
+//! | `unboxed` | Spile without its sandbox, likewise |
 //! | `dlt_runner.py` | dlt's side |
 //! | `requirements.txt` | what it needs beyond what the conformance tests need, which `./justw setup-bench` fetches |
 //! | `usage` | what a process and those that it starts have used |

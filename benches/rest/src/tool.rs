@@ -15,6 +15,8 @@ pub enum Tool {
     Spile,
     /// Fetches, parses and writes, written by hand, without a sandbox
     Native,
+    /// Spile's own engine, gate and loader, without the sandbox
+    Unboxed,
     /// With its default settings
     Dlt,
     /// With the fastest settings that `dlt_runner.py` knows
@@ -26,7 +28,7 @@ impl Tool {
     pub fn writes_to(self, destination: Destination) -> bool {
         match self {
             Self::Spile => true,
-            Self::Native => matches!(destination, Destination::DuckDb | Destination::Parquet),
+            Self::Native | Self::Unboxed => matches!(destination, Destination::DuckDb | Destination::Parquet),
             Self::Dlt | Self::DltTuned => matches!(destination, Destination::DuckDb | Destination::Postgres),
         }
     }
@@ -43,6 +45,12 @@ impl Tool {
             Self::Native => {
                 let mut command = Command::new(beside_this("bench-native"));
                 command.args([workload.shape(), base_url, &place.target.to_string(), DATASET]);
+                command
+            }
+            Self::Unboxed => {
+                let source = workload.source(base_url, &json!(null));
+                let mut command = Command::new(beside_this("bench-unboxed"));
+                command.args([source.to_string(), place.target.to_string(), DATASET.to_owned()]);
                 command
             }
             Self::Dlt | Self::DltTuned => dlt(workload, base_url, place, self == Self::DltTuned),
@@ -95,6 +103,7 @@ impl fmt::Display for Tool {
         f.write_str(match self {
             Self::Spile => "Spile",
             Self::Native => "native reference",
+            Self::Unboxed => "Spile without sandbox",
             Self::Dlt => "dlt",
             Self::DltTuned => "dlt, tuned",
         })

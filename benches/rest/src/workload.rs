@@ -58,7 +58,7 @@ pub enum Reads {
 }
 
 use Destination::{DuckDb, Parquet, Postgres, Sqlite};
-use Tool::{Dlt, DltTuned, Native, Spile};
+use Tool::{Dlt, DltTuned, Native, Spile, Unboxed};
 
 const FLAT: Workload = Workload {
     name: Name::Flat,
@@ -67,7 +67,7 @@ const FLAT: Workload = Workload {
     over_itself: false,
     window: None,
     is_cold: false,
-    tools: &[Spile, Native, Dlt, DltTuned],
+    tools: &[Spile, Native, Unboxed, Dlt, DltTuned],
     on_demand: &[],
     destinations: &[DuckDb, Postgres, Sqlite, Parquet],
 };

@@ -9,28 +9,40 @@
 mod library;
 #[path = "shared/pages.rs"]
 mod pages;
-#[path = "shared/parts.rs"]
-mod parts;
 
-use parts::{PARTS, libraries, measure};
-use std::env;
-use std::path::Path;
-use std::process::ExitCode;
-use std::time::Duration;
+use library::{Guest, Library, Native, engine, median};
+use pages::Page;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+use std::{env, fs};
 
 /// How often each page is measured.
 const ROUNDS: usize = 25;
+
+/// Native, wasm, and wasm that cannot be interrupted, to see what that costs.
+const TARGETS: usize = 3;
+const PARTS: [&str; 3] = ["find the records", "shape them", "encode as Arrow"];
+/// Parts beside `RESET`, which is not measured.
+const RESET: usize = 0;
 
 /// The least speed in wasm, of the native one.
 const LEAST_IN_WASM: f64 = 0.5;
 /// The least speed of a nested page in wasm, of that of a flat one.
 const LEAST_NESTED: f64 = 0.4;
 
+/// Times of the parts.
+type Times = [Duration; PARTS.len()];
+
 fn main() -> ExitCode {
     let is_smoke = env::args().any(|argument| argument == "--smoke");
-    let program = env::current_exe().unwrap();
-    let folder = program.ancestors().nth(2).unwrap().join("bench-engine");
-    let mut libraries = libraries(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &folder);
+    let module = fs::read(build(Some("wasm32-unknown-unknown"))).unwrap();
+    let mut libraries: [Box<dyn Library>; TARGETS] = [
+        Box::new(Native::new(&build(None)).unwrap()),
+        Box::new(Guest::new(&engine(true).unwrap(), &module).unwrap()),
+        Box::new(Guest::new(&engine(false).unwrap(), &module).unwrap()),
+    ];
     let pages = pages::all();
     let measured = measure(&pages, &mut libraries, if is_smoke { 1 } else { ROUNDS });
     let mut is_fast = true;
@@ -57,4 +69,55 @@ fn main() -> ExitCode {
     }
     println!("too slow: at least {LEAST_IN_WASM} of native, and {LEAST_NESTED} of flat, are wanted");
     ExitCode::FAILURE
+}
+
+/// The median times of each page's parts for each library. Rounds go through all, so that what disturbs the machine disturbs all alike.
+fn measure(pages: &[Page], libraries: &mut [Box<dyn Library>; TARGETS], rounds: usize) -> Vec<[Times; TARGETS]> {
+    let mut times = vec![[const { [const { Vec::new() }; PARTS.len()] }; TARGETS]; pages.len()];
+    for _ in 0..rounds {
+        for (page, times) in pages.iter().zip(&mut times) {
+            let mut seen = Vec::new();
+            for (library, times) in libraries.iter_mut().zip(times) {
+                assert_eq!(library.run(RESET).unwrap(), Some(0));
+                // The first pages of a run make the columns.
+                for is_measured in [false, false, true] {
+                    library.write(&page.bytes).unwrap();
+                    for (part, times) in times.iter_mut().enumerate() {
+                        let start = Instant::now();
+                        let given = library.run(part + 1).unwrap();
+                        let time = start.elapsed();
+                        assert!(given.is_some(), "{}: failed to {}", page.name, PARTS[part]);
+                        if is_measured {
+                            times.push(time);
+                        }
+                    }
+                }
+                seen.push([0, 1, 2].map(|part| library.digest(part).unwrap()));
+            }
+            assert!(seen.iter().all(|digest| *digest == seen[0]), "{}: not the same in all: {seen:?}", page.name);
+            assert!(seen[0][1] >= page.records, "{}: rows are missing", page.name);
+        }
+    }
+    times.into_iter().map(|times| times.map(|times| times.map(median))).collect()
+}
+
+/// Builds the engine with the component's profile: the file. Its target folder is its own, as in `host/build.rs`.
+fn build(target: Option<&str>) -> PathBuf {
+    let program = env::current_exe().unwrap();
+    let folder = program.ancestors().nth(2).unwrap().join("bench-engine");
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["build", "--quiet", "--package", "bench-engine", "--profile", "component", "--manifest-path"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+        .env("CARGO_TARGET_DIR", &folder)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let file = match target {
+        Some(target) => {
+            command.args(["--target", target]);
+            folder.join(target).join("component/bench_engine.wasm")
+        }
+        None => folder.join("component").join(format!("{DLL_PREFIX}bench_engine{DLL_SUFFIX}")),
+    };
+    assert!(command.status().unwrap().success(), "failed to build the engine");
+    file
 }

@@ -17,22 +17,16 @@
 //! | `requirements.txt` | what it needs beyond what the conformance tests need, which `./justw setup-bench` fetches |
 //! | `usage` | what a process and those that it starts have used |
 //! | `measure` | runs of all tools, and what must be the same in all |
-//! | `sandbox` | the engine in wasm against itself natively |
 //! | `targets` | what is wanted |
 //! | `report` | what is told |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod api;
-#[path = "../../shared/library.rs"]
-mod library;
 mod measure;
-#[path = "../../shared/pages.rs"]
-mod pages;
-#[path = "../../shared/parts.rs"]
-mod parts;
 mod place;
+#[path = "../../shared/records.rs"]
+mod records;
 mod report;
-mod sandbox;
 mod targets;
 mod tool;
 mod tree;
@@ -90,9 +84,7 @@ fn run(arguments: Arguments) {
         let description = measure::measure(&workload, &arguments, &server, &mut results);
         report::workload(workload.title, &description, &results);
     }
-    let measures_sandbox = arguments.workload.is_empty() || arguments.workload.contains(&Name::Sandbox);
-    let sandbox = measures_sandbox.then(|| sandbox::ratio(arguments.smoke));
-    report::verdict(&results, sandbox, arguments.smoke);
+    report::verdict(&results, arguments.smoke);
     let file = arguments.store.unwrap_or_else(|| tool::target_folder().join("bench/rest.json"));
-    report::store(&file, &results, sandbox, arguments.smoke);
+    report::store(&file, &results, arguments.smoke);
 }

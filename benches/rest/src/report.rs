@@ -43,14 +43,14 @@ pub fn workload(title: &str, description: &str, results: &Results) {
 }
 
 /// A row for each target.
-pub fn verdict(results: &Results, sandbox: Option<f64>, is_smoke: bool) {
+pub fn verdict(results: &Results, is_smoke: bool) {
     println!(
         "\nverdict:{}\n",
         if is_smoke { " a hundredth of the records and one round, so no time means anything" } else { "" }
     );
     println!("| what | against | wanted | measured | verdict |\n|---|---|---:|---:|---|");
     for target in &TARGETS {
-        let value = target.value.of(results, sandbox);
+        let value = target.value.of(results);
         let shown = value.map(|value| format!("{value:.2}")).unwrap_or_default();
         let verdict = judge(target.bound, value, is_smoke);
         println!(
@@ -80,9 +80,9 @@ fn judge(bound: Bound, value: Option<f64>, is_smoke: bool) -> &'static str {
 }
 
 /// Writes all that was measured to a file.
-pub fn store(file: &Path, results: &Results, sandbox: Option<f64>, is_smoke: bool) {
+pub fn store(file: &Path, results: &Results, is_smoke: bool) {
     let targets = TARGETS.iter().map(|target| {
-        let value = target.value.of(results, sandbox);
+        let value = target.value.of(results);
         json!({
             "what": target.what,
             "against": target.against,
@@ -109,7 +109,6 @@ pub fn store(file: &Path, results: &Results, sandbox: Option<f64>, is_smoke: boo
         "smoke": is_smoke,
         "machine": machine,
         "measured": measured.collect::<Vec<_>>(),
-        "sandbox": sandbox,
         "targets": targets.collect::<Vec<_>>(),
     });
     if let Some(folder) = file.parent() {

@@ -24,8 +24,6 @@ pub enum Value {
     /// The first divided by the second.
     Ratio(Figure, Figure),
     Milliseconds(Figure),
-    /// The engine's time in wasm, divided by its time outside.
-    Sandbox,
 }
 
 /// A number of a workload.
@@ -65,7 +63,7 @@ const IDEAL: &str = "requests × latency / window";
 
 /// All that is wanted. Into DuckDB where nothing else is said.
 #[rustfmt::skip]
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 19] = [
     Target { what: "flat, rows/s", against: NATIVE, bound: AtLeast(0.75),
         value: Ratio(duckdb("flat", By::Spile, Part::Rows), duckdb("flat", By::Native, Part::Rows)) },
     Target { what: "flat, rows/s", against: DLT, bound: AtLeast(12.0),
@@ -104,8 +102,6 @@ pub const TARGETS: [Target; 20] = [
         value: Ratio(parquet("flat", By::Spile, Part::Rows), parquet("flat", By::Native, Part::Rows)) },
     Target { what: "flat into Parquet, CPU time", against: UNBOXED, bound: AtMost(1.5),
         value: Ratio(parquet("flat", By::Spile, Part::Cpu), parquet("flat", By::Unboxed, Part::Cpu)) },
-    Target { what: "CPU of the engine alone, flat pages to Arrow", against: "the same engine, native", bound: AtMost(1.5),
-        value: Value::Sandbox },
 ];
 
 impl Bound {
@@ -118,12 +114,11 @@ impl Bound {
 }
 
 impl Value {
-    /// The number, where all that it needs was measured. `sandbox` is that of [`Value::Sandbox`].
-    pub fn of(&self, results: &Results, sandbox: Option<f64>) -> Option<f64> {
+    /// The number, where all that it needs was measured.
+    pub fn of(&self, results: &Results) -> Option<f64> {
         match self {
             Ratio(one, other) => Some(one.of(results)? / other.of(results)?),
             Milliseconds(figure) => Some(figure.of(results)? * 1e3),
-            Self::Sandbox => sandbox,
         }
     }
 }
@@ -160,7 +155,6 @@ mod tests {
             let figures = match value {
                 Ratio(one, other) => vec![one, other],
                 Milliseconds(figure) => vec![figure],
-                Value::Sandbox => Vec::new(),
             };
             for Figure { workload, into, by, .. } in figures {
                 let found = workloads.iter().find(|known| known.title == *workload);

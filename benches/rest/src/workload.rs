@@ -1,8 +1,8 @@
 //! What is read.
 
 use crate::api::Api;
-use crate::pages::records::{Random, flat, nested};
 use crate::place::Destination;
+use crate::records::{Random, flat, nested};
 use crate::tool::Tool;
 use crate::tree;
 use bytes::Bytes;
@@ -26,8 +26,6 @@ pub enum Name {
     One,
     /// Ten times the flat records, for the memory that they take
     Long,
-    /// The engine in wasm against itself natively
-    Sandbox,
 }
 
 /// Records, and how they are to be written.

@@ -1,6 +1,6 @@
 //! Pages as APIs send them: compact, the same in each run.
 
-pub mod records;
+mod records;
 
 use records::{Random, flat, nested};
 use std::fmt::Write as _;

@@ -13,7 +13,15 @@ use crate::error::{Class, Error, Result};
 
 /// A lock that ends with the process at the latest, however that ends. The file stays, so that nobody locks one that is gone.
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// A process that is just being started has a copy of the file for a moment, and closing ours alone would leave it locked.
+    fn drop(&mut self) {
+        // Where that fails the lock ends with the last copy.
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -36,7 +44,7 @@ impl Lock {
         }
         let holder = format!("process {}, since {:.0}\n", process::id(), Timestamp::now());
         file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(unusable)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

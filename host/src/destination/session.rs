@@ -222,11 +222,15 @@ impl Session {
         Ok(tables)
     }
 
-    /// The final tables of a dataset that have nothing but rows and columns ([`Dialect::plain_tables_query`]).
-    pub fn plain_tables(&mut self, dataset: &str) -> Result<HashSet<String>> {
-        let Some(query) = self.dialect.plain_tables_query() else { return Ok(HashSet::new()) };
+    /// The columns of the final tables of a dataset that have nothing else but rows ([`Dialect::plain_tables_query`]).
+    pub fn plain_tables(&mut self, dataset: &str) -> Result<HashMap<String, Vec<StoredColumn>>> {
+        let Some(query) = self.dialect.plain_tables_query() else { return Ok(HashMap::new()) };
         let rows = self.query(query, &[Value::Text(Some(dataset))])?;
-        Ok(rows.iter().flat_map(|rows| (0..rows.num_rows()).filter_map(|row| text(rows, 0, row))).collect())
+        let plain = rows.iter().flat_map(|rows| (0..rows.num_rows()).filter_map(|row| text(rows, 0, row)));
+        let plain: HashSet<String> = plain.collect();
+        let mut tables = self.columns(dataset)?;
+        tables.retain(|table, _| plain.contains(table));
+        Ok(tables)
     }
 
     fn statement(&mut self, sql: &str, values: &[Value<'_>]) -> Result<ManagedStatement> {

@@ -33,7 +33,6 @@ pub(super) fn publish(
     let began = load_id::began(load_id);
     let staging = session.columns(options.staging())?;
     let before = session.columns(&options.dataset)?;
-    let plain = session.plain_tables(&options.dataset)?;
     let mut published = Published {
         load_id: load_id.to_owned(),
         tables: Vec::new(),
@@ -69,11 +68,9 @@ pub(super) fn publish(
         if plan.has_root_ids() {
             give_root_ids(session, &chain, &before)?;
         }
-        let stored = session.columns(&options.dataset)?;
+        let mut plain = session.plain_tables(&options.dataset)?;
         for table in &mut chain {
-            let name = &table.known.table;
-            let is_plain = !before.contains_key(name) && session.dialect().plain_tables_query().is_some();
-            table.plain = stored.get(name).filter(|_| is_plain || plain.contains(name)).cloned();
+            table.plain = plain.remove(&table.known.table);
         }
         published.tables.extend(merge(session, &chain, plan, began)?);
     }

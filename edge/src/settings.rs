@@ -1,0 +1,114 @@
+//! What the platform's environment says.
+
+use serde_json::{Map, Value};
+
+/// The environment variable that holds the configuration: the `source` of a pipeline, as JSON.
+const CONFIG: &str = "SPILE_CONFIG";
+
+/// The environment variable that holds values of path variables: a JSON object.
+const PARAMS: &str = "SPILE_PARAMS";
+
+/// The environment variable that binds path variables to fields of parents: a JSON object.
+const BINDINGS: &str = "SPILE_BINDINGS";
+
+/// A configuration with its secrets in their places, as `source-config` wants it: each field is JSON text.
+#[derive(Debug, PartialEq)]
+pub struct Settings {
+    /// The configuration.
+    pub config: String,
+    /// Values of path variables.
+    pub params: String,
+    /// Path variables, and the fields that fill them.
+    pub bindings: String,
+}
+
+impl Settings {
+    /// Reads them from the environment. The text of an error says what is wrong and what to do; it holds no secret.
+    pub fn of(environment: &[(String, String)]) -> Result<Self, String> {
+        let variable = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let config = variable(CONFIG).ok_or_else(|| {
+            format!("there is no configuration: set the environment variable {CONFIG} to the `source` of a pipeline, as JSON")
+        })?;
+        let mut config = parsed(CONFIG, config)?;
+        fill(&mut config, &|slot| variable(&variable_of(slot)).map(str::to_owned))?;
+        let object = |name| variable(name).map_or_else(|| Ok(Map::new().into()), |text| parsed(name, text));
+        Ok(Self {
+            config: config.to_string(),
+            params: object(PARAMS)?.to_string(),
+            bindings: object(BINDINGS)?.to_string(),
+        })
+    }
+}
+
+/// A JSON object. The reason that it is none is told by place only, since the text may hold secrets.
+fn parsed(name: &str, text: &str) -> Result<Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(format!("the environment variable {name} is not a JSON object")),
+        Err(error) => {
+            let (line, column) = (error.line(), error.column());
+            Err(format!("the environment variable {name} is not JSON: see line {line}, column {column}"))
+        }
+    }
+}
+
+/// The variable with a secret's value, as the program names it: `SPILE_SECRET_API_KEY` for `api_key`.
+fn variable_of(slot: &str) -> String {
+    format!("SPILE_SECRET_{}", slot.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_"))
+}
+
+/// Puts the values of secrets in the places of `{"secret": name}`.
+fn fill(value: &mut Value, secret: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+    if let Value::Object(fields) = value
+        && fields.len() == 1
+        && let Some(Value::String(slot)) = fields.get("secret")
+    {
+        let found = secret(slot)
+            .ok_or_else(|| format!("the secret `{slot}` has no value: set the environment variable {}", variable_of(slot)))?;
+        *value = Value::String(found);
+        return Ok(());
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().try_for_each(|value| fill(value, secret)),
+        Value::Array(items) => items.iter_mut().try_for_each(|value| fill(value, secret)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let owned: Vec<_> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::of(&owned)
+    }
+
+    #[test]
+    fn secrets_stand_in_their_places() {
+        let config = r#"{"client": {"auth": {"token": {"secret": "api-key"}, "secret": "not a slot"}}, "resources": ["a"]}"#;
+        let found = settings(&[("HOME", "/"), (CONFIG, config), ("SPILE_SECRET_API_KEY", "s3cret"), (PARAMS, r#"{"a": 1}"#)]);
+        let expected = Settings {
+            config: r#"{"client":{"auth":{"token":"s3cret","secret":"not a slot"}},"resources":["a"]}"#.to_owned(),
+            params: r#"{"a":1}"#.to_owned(),
+            bindings: "{}".to_owned(),
+        };
+        assert_eq!(found, Ok(expected));
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        for (variables, expected) in [
+            (&[] as &[_], "set the environment variable SPILE_CONFIG"),
+            (&[(CONFIG, "[]")], "SPILE_CONFIG is not a JSON object"),
+            (&[(CONFIG, "{\"token\": \"s3cret\",\n x")], "SPILE_CONFIG is not JSON: see line 2, column 2"),
+            (&[(CONFIG, "{}"), (PARAMS, "1")], "SPILE_PARAMS is not a JSON object"),
+            (&[(CONFIG, r#"{"a": [{"secret": "k"}]}"#)], "`k` has no value: set the environment variable SPILE_SECRET_K"),
+        ] {
+            let error = settings(variables).unwrap_err();
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import { Worker } from 'node:worker_threads';
+import { SpileError } from './error.js';
+
+/**
+ * An instance of the component. It lives in a thread of its own, so the event loop stays free while a call blocks.
+ *
+ * The thread keeps the process alive while a call is under way, and not in between.
+ */
+export class Connector {
+    #thread;
+    #signal;
+    #redact;
+    /** Settles the call that is under way; there is at most one. */
+    #call;
+
+    /**
+     * @param {URL} component the transpiled module
+     * @param {(text: string) => string} redact takes secrets out of what the component tells
+     * @param {AbortSignal} [signal] ends a call that is under way
+     */
+    constructor(component, redact, signal) {
+        this.#signal = signal;
+        this.#redact = redact;
+        this.#thread = new Worker(new URL('./connector-thread.js', import.meta.url), {
+            workerData: component.href,
+            execArgv: [],
+        });
+        this.#thread.on('message', (answer) => this.#call?.resolve(answer));
+        this.#thread.on('error', (error) => this.#call?.reject(brokenDown(error, component)));
+        this.#thread.on('exit', () => this.#call?.reject(brokenDown(new Error('its thread ended'), component)));
+    }
+
+    /** Calls a function of the component, and throws a `SpileError` where it fails. */
+    async call(name, ...parameters) {
+        this.#signal?.throwIfAborted();
+        const abort = () => this.#call.reject(this.#signal.reason);
+        this.#signal?.addEventListener('abort', abort);
+        this.#thread.ref();
+        this.#thread.postMessage({ name, parameters });
+        try {
+            const { value, failure } = await new Promise((resolve, reject) => {
+                this.#call = { resolve, reject };
+            });
+            if (failure) throw SpileError.from(failure, this.#redact);
+            return value;
+        } finally {
+            this.#call = undefined;
+            this.#thread.unref();
+            this.#signal?.removeEventListener('abort', abort);
+        }
+    }
+
+    /** Ends the thread, and with it the reader and every request that is in flight. */
+    async stop() {
+        await this.#thread.terminate();
+    }
+}
+
+/** The component, or the runtime under it, is broken. */
+function brokenDown(error, component) {
+    const missing = error.code === 'ERR_MODULE_NOT_FOUND';
+    return new SpileError({
+        kind: missing ? 'config' : 'internal',
+        reason: missing
+            ? `there is no transpiled component at ${component}`
+            : `the connector broke down: ${error.message}`,
+        advice: missing ? 'run `npm install` and `npm run transpile`' : 'please report it',
+        cause: error,
+    });
+}

@@ -11,8 +11,12 @@ demo: setup
     scripts/demo.sh "{{ target }}/release"
 
 # Run all tests
-test: setup setup-destinations setup-test
+test: setup setup-destinations setup-test setup-portability
     cargo test --release --workspace
+
+# Read the same in every runtime, and print the table (`BLESS=1` keeps it in docs/runtimes.md)
+portability: build setup-portability
+    cargo test --release --workspace --test portability -- every_runtime_reads_the_same --nocapture
 
 # Build the program (release/spile in Cargo's target folder) and the component beside it (spile.wasm)
 build: setup
@@ -58,6 +62,10 @@ setup-destinations:
 # Find or fetch what only the tests need: dlt, which the conformance tests compare with
 setup-test:
     @scripts/setup-test.sh
+
+# Find or fetch what runs components in the tests: companions of Node and Python, jco; and see that Chromium is there
+setup-portability:
+    @scripts/setup-portability.sh
 
 # Find or fetch what only `bench` needs: dlt with all that makes it fast
 setup-bench:

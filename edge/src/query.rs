@@ -61,8 +61,7 @@ impl Query {
 
 impl Rows {
     fn of(resource: String, query: &str) -> Result<Self, Refusal> {
-        let mut rows =
-            Self { resource, state: None, limit: ALL, since: None, until: None, full_refresh: false };
+        let mut rows = Self { resource, state: None, limit: ALL, since: None, until: None, full_refresh: false };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let wants = |what: &str| Refusal::Bad(format!("`{name}` is to be {what}, not `{value}`"));
             match &*name {

@@ -1,6 +1,6 @@
 //! What the platform's environment says.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The environment variable that holds the configuration: the `source` of a pipeline, as JSON.
 const CONFIG: &str = "SPILE_CONFIG";
@@ -25,12 +25,13 @@ pub struct Settings {
 impl Settings {
     /// Reads them from the environment. The text of an error says what is wrong and what to do; it holds no secret.
     pub fn of(environment: &[(String, String)]) -> Result<Self, String> {
-        let variable = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let variable =
+            |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let config = variable(CONFIG).ok_or_else(|| {
             format!("there is no configuration: set the environment variable {CONFIG} to the `source` of a pipeline, as JSON")
         })?;
         let mut config = parsed(CONFIG, config)?;
-        fill(&mut config, &|slot| variable(&variable_of(slot)).map(str::to_owned))?;
+        fill(&mut config, false, &|slot| variable(&variable_of(slot)).map(str::to_owned))?;
         let object = |name| variable(name).map_or_else(|| Ok(Map::new().into()), |text| parsed(name, text));
         Ok(Self {
             config: config.to_string(),
@@ -58,19 +59,23 @@ fn variable_of(slot: &str) -> String {
 }
 
 /// Puts the values of secrets in the places of `{"secret": name}`.
-fn fill(value: &mut Value, secret: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+fn fill(value: &mut Value, is_plain: bool, secret: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
     if let Value::Object(fields) = value
         && fields.len() == 1
         && let Some(Value::String(slot)) = fields.get("secret")
     {
-        let found = secret(slot)
-            .ok_or_else(|| format!("the secret `{slot}` has no value: set the environment variable {}", variable_of(slot)))?;
-        *value = Value::String(found);
+        let found = secret(slot).ok_or_else(|| {
+            format!("the secret `{slot}` has no value: set the environment variable {}", variable_of(slot))
+        })?;
+        // In `client` and `auth` a text is sent as it is; elsewhere it is a template, but for a raw string.
+        *value = if is_plain { found.into() } else { json!({"raw_string": found}) };
         return Ok(());
     }
     match value {
-        Value::Object(fields) => fields.values_mut().try_for_each(|value| fill(value, secret)),
-        Value::Array(items) => items.iter_mut().try_for_each(|value| fill(value, secret)),
+        Value::Object(fields) => fields
+            .iter_mut()
+            .try_for_each(|(name, value)| fill(value, is_plain || name == "auth" || name == "client", secret)),
+        Value::Array(items) => items.iter_mut().try_for_each(|value| fill(value, is_plain, secret)),
         _ => Ok(()),
     }
 }
@@ -88,8 +93,10 @@ mod tests {
 
     #[test]
     fn secrets_stand_in_their_places() {
-        let config = r#"{"client": {"auth": {"token": {"secret": "api-key"}, "secret": "not a slot"}}, "resources": ["a"]}"#;
-        let found = settings(&[("HOME", "/"), (CONFIG, config), ("SPILE_SECRET_API_KEY", "s3cret"), (PARAMS, r#"{"a": 1}"#)]);
+        let config =
+            r#"{"client": {"auth": {"token": {"secret": "api-key"}, "secret": "not a slot"}}, "resources": ["a"]}"#;
+        let found =
+            settings(&[("HOME", "/"), (CONFIG, config), ("SPILE_SECRET_API_KEY", "s3cret"), (PARAMS, r#"{"a": 1}"#)]);
         let expected = Settings {
             config: r#"{"client":{"auth":{"token":"s3cret","secret":"not a slot"}},"resources":["a"]}"#.to_owned(),
             params: r#"{"a":1}"#.to_owned(),
@@ -99,13 +106,24 @@ mod tests {
     }
 
     #[test]
+    fn where_texts_are_templates_a_secret_is_none() {
+        let config = r#"{"client":{"headers":{"x":{"secret":"a"}}},"r":[{"auth":{"secret":"a"},"params":{"x":{"secret":"a"}}}]}"#;
+        let found = settings(&[(CONFIG, config), ("SPILE_SECRET_A", "{b}")]).map(|settings| settings.config);
+        let expected = r#"{"client":{"headers":{"x":"{b}"}},"r":[{"auth":"{b}","params":{"x":{"raw_string":"{b}"}}}]}"#;
+        assert_eq!(found.as_deref(), Ok(expected));
+    }
+
+    #[test]
     fn what_is_missing_or_wrong_is_named() {
         for (variables, expected) in [
             (&[] as &[_], "set the environment variable SPILE_CONFIG"),
             (&[(CONFIG, "[]")], "SPILE_CONFIG is not a JSON object"),
             (&[(CONFIG, "{\"token\": \"s3cret\",\n x")], "SPILE_CONFIG is not JSON: see line 2, column 2"),
             (&[(CONFIG, "{}"), (PARAMS, "1")], "SPILE_PARAMS is not a JSON object"),
-            (&[(CONFIG, r#"{"a": [{"secret": "k"}]}"#)], "`k` has no value: set the environment variable SPILE_SECRET_K"),
+            (
+                &[(CONFIG, r#"{"a": [{"secret": "k"}]}"#)],
+                "`k` has no value: set the environment variable SPILE_SECRET_K",
+            ),
         ] {
             let error = settings(variables).unwrap_err();
             assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");

@@ -3,13 +3,18 @@
  *
  * @param {unknown} config
  * @param {Record<string, string>} secrets values by name
+ * @param {boolean} [isPlain] whether its texts are sent as they are
  */
-export function fill(config, secrets) {
+export function fill(config, secrets, isPlain = false) {
     if (typeof config !== 'object' || config === null) return config;
-    if (Array.isArray(config)) return config.map((item) => fill(item, secrets));
+    if (Array.isArray(config)) return config.map((item) => fill(item, secrets, isPlain));
     const entries = Object.entries(config);
-    if (entries.length === 1 && typeof config.secret === 'string') return secrets[config.secret];
-    return Object.fromEntries(entries.map(([key, item]) => [key, fill(item, secrets)]));
+    if (entries.length === 1 && typeof config.secret === 'string') {
+        // In `client` and `auth` a text is sent as it is; elsewhere it is a template, but for a raw string.
+        return isPlain ? secrets[config.secret] : { raw_string: secrets[config.secret] };
+    }
+    const filled = entries.map(([key, item]) => [key, fill(item, secrets, isPlain || key === 'auth' || key === 'client')]);
+    return Object.fromEntries(filled);
 }
 
 /**

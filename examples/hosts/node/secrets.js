@@ -18,8 +18,11 @@ function filling(value, pointer, secrets, missing) {
     const entries = Object.entries(value);
     const [[key, name] = []] = entries;
     if (!Array.isArray(value) && entries.length === 1 && key === 'secret' && typeof name === 'string') {
-        if (typeof secrets[name] !== 'string') missing.push(withoutValue(name, pointer));
-        return secrets[name];
+        const secret = secrets[name];
+        if (typeof secret !== 'string') return void missing.push(withoutValue(name, pointer));
+        // In `client` and `auth` a text is sent as it is; elsewhere it is a template, but for a raw string.
+        const isPlain = pointer.startsWith('/client/') || pointer.split('/').includes('auth');
+        return isPlain ? secret : { raw_string: secret };
     }
     const filled = entries.map(([key, item]) => [key, filling(item, `${pointer}/${escaped(key)}`, secrets, missing)]);
     return Array.isArray(value) ? filled.map(([, item]) => item) : Object.fromEntries(filled);

@@ -39,8 +39,8 @@ async function run({ call, config, secrets, params, bindings, resources, state, 
     if (call === 'describe') return print({ described: plain(await describe(config, source)) });
     if (call === 'check') return print({ checked: await check(config, source).then(() => true) });
 
-    const { window, max_rows: maxRows, max_bytes: maxBytes, load_id: loadId } = reading;
-    const options = { ...source, resources, window, maxRows, maxBytes, loadId };
+    const { window, max_rows: maxRows, max_bytes: maxBytes, load_id: loadId, until } = reading;
+    const options = { ...source, resources, window, maxRows, maxBytes, loadId, until: until ?? undefined };
     const run = batches(config, { ...options, state: state ?? undefined, schema: schema ?? undefined });
     for (let read = 0; ; read += 1) {
         if (read === most) return run.return();

@@ -20,9 +20,9 @@ def fill_in(part: Any, secrets: Mapping[str, str], *, leave_others: bool = False
     match part:
         case {"secret": str(name), **others} if not others:
             if name in secrets:
-                # Outside `auth` texts are templates, in which braces that stand for themselves are doubled.
-                value = secrets[name]
-                return value if "auth" in place else value.replace("{", "{{").replace("}", "}}")
+                # In `client` and `auth` a text is sent as it is; elsewhere it is a template, but for a raw string.
+                is_plain = place[:1] == ("client",) or "auth" in place
+                return secrets[name] if is_plain else {"raw_string": secrets[name]}
             if leave_others:
                 return part
             # A JSON pointer (RFC 6901).

@@ -1,0 +1,127 @@
+//! Where the runtimes are: `scripts/setup-portability.sh` finds or fetches them, into the user's cache folder.
+
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::{env, fs};
+
+/// The project's folder.
+pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The one component that all read with.
+pub static COMPONENT: LazyLock<PathBuf> = LazyLock::new(|| built("spile.wasm"));
+
+/// The same, composed with what faces HTTP.
+static SERVED: LazyLock<PathBuf> = LazyLock::new(|| built("spile-edge.wasm"));
+
+/// The folder of what was set up.
+static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let cache = env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| Path::new(&env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
+    let folder = cache.join("spile/portability");
+    assert!(folder.is_dir(), "the runtimes are not set up: run scripts/setup-portability.sh");
+    folder
+});
+
+fn built(name: &str) -> PathBuf {
+    let file = Path::new(env!("CARGO_BIN_EXE_spile")).with_file_name(name);
+    assert!(file.is_file(), "{} is not built", file.display());
+    file
+}
+
+/// Of the component that was read with, in hexadecimal.
+pub fn digest() -> String {
+    assert!(fs::read(&*COMPONENT).unwrap() == spile_host::COMPONENT, "another component is beside the program");
+    Sha256::digest(spile_host::COMPONENT).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The version of a crate that is built with.
+pub fn locked(name: &str) -> String {
+    let lock: toml_edit::DocumentMut = fs::read_to_string(Path::new(ROOT).join("Cargo.lock")).unwrap().parse().unwrap();
+    let packages = lock["package"].as_array_of_tables().unwrap();
+    let package = packages.iter().find(|package| package["name"].as_str() == Some(name)).unwrap();
+    package["version"].as_str().unwrap().to_owned()
+}
+
+/// The version of a npm package that was set up.
+fn installed(folder: &Path, name: &str) -> String {
+    let manifest = fs::read_to_string(folder.join("node_modules").join(name).join("package.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    manifest["version"].as_str().unwrap().to_owned()
+}
+
+/// The copy of a folder of the project beside its npm packages, with the component as a module of JavaScript in `component`.
+pub fn with_packages(folder: &str) -> PathBuf {
+    let root = TOOLS.join("node");
+    let example = root.join(folder);
+    copy(folder, &root);
+    // Transpiling takes seconds, so it is done once for a component.
+    let (made, digest) = (example.join("component/digest"), digest());
+    if fs::read_to_string(&made).unwrap_or_default() != digest {
+        let mut transpile = Command::new("npm");
+        run(transpile.args(["run", "--silent", "transpile", "--"]).arg(&*COMPONENT).current_dir(&example));
+        fs::write(made, digest).unwrap();
+    }
+    example
+}
+
+/// Node, with the example's library.
+pub fn node_runner() -> Command {
+    let example = with_packages("examples/hosts/node");
+    let root = TOOLS.join("node");
+    copy("tests/portability/node", &root);
+    let mut command = Command::new("node");
+    command.arg(root.join("tests/portability/node/runner.mjs")).arg(example.join("component/spile.js"));
+    command
+}
+
+/// Python that has what the example needs.
+pub fn python() -> Command {
+    let mut command = Command::new(TOOLS.join("python/bin/python"));
+    // Nothing is to be left beside the sources.
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// Python, with the example's library.
+pub fn python_runner() -> Command {
+    let mut command = python();
+    command.arg(Path::new(ROOT).join("tests/portability/python/runner.py")).arg(&*COMPONENT);
+    command
+}
+
+/// The mock API, which is built with the workspace.
+pub fn mock_api() -> PathBuf {
+    built("mock-api")
+}
+
+/// The connector behind HTTP, on a port of localhost.
+pub fn serve(port: u16) -> Command {
+    let mut command = Command::new("node");
+    command.arg(TOOLS.join("jco/node_modules/@bytecodealliance/jco/dist/jco.js"));
+    command.arg("serve").arg(&*SERVED).args(["--port", &port.to_string()]);
+    command
+}
+
+/// What serves.
+pub fn server_name() -> String {
+    format!("HTTP (jco {})", installed(&TOOLS.join("jco"), "@bytecodealliance/jco"))
+}
+
+/// Copies the files of a folder of the project that are kept in it into a folder of the same path elsewhere.
+fn copy(folder: &str, root: &Path) {
+    let files = Command::new("git").args(["ls-files", folder]).current_dir(ROOT).output().unwrap();
+    assert!(files.status.success());
+    for file in String::from_utf8(files.stdout).unwrap().lines() {
+        let to = root.join(file);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(Path::new(ROOT).join(file), to).unwrap();
+    }
+}
+
+/// Fails where it does.
+pub fn run(command: &mut Command) {
+    let status = command.status().unwrap();
+    assert!(status.success(), "{command:?} ends with {status}");
+}

@@ -69,6 +69,7 @@ class Reader {
     rows = [];
 
     static open(request) {
+        if (request.encoding !== 'arrow') throw failure('config', 'rows come in the encoding `arrow` only');
         const reader = new Reader();
         reader.plan = plan(request.source);
         reader.progress = new Progress(request);
@@ -108,12 +109,11 @@ class Reader {
         const { plan, progress, counts } = this;
         try {
             counts.requests += 1n;
+            if (progress.attempts > 0) counts.retries += 1n;
             this.page = getPage(plan, progress.after);
         } catch (cause) {
             progress.attempts += 1;
-            const until = retryAt(cause, progress.attempts);
-            counts.retries += 1n;
-            return { until, resource: RESOURCE, reason: cause.message };
+            return { until: retryAt(cause, progress.attempts), resource: RESOURCE, reason: cause.message };
         }
         progress.attempts = 0;
         counts.pages += 1n;

@@ -2,7 +2,9 @@
 
 use crate::bindings::wasi::clocks::wall_clock;
 use crate::bindings::wasi::http::outgoing_handler;
-use crate::bindings::wasi::http::types::{ErrorCode, Fields, IncomingResponse, OutgoingRequest, Scheme};
+use crate::bindings::wasi::http::types::{
+    ErrorCode, Fields, IncomingResponse, OutgoingRequest, Scheme, http_error_code,
+};
 use crate::bindings::wasi::io::streams::StreamError;
 use crate::contract::{Connection, defect, failure, pointer_to};
 use crate::{Error, ErrorKind};
@@ -69,14 +71,14 @@ fn send(url: &str, connection: &Connection) -> Result<IncomingResponse, Error> {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no answer, or not all of it.
 fn unanswered(code: ErrorCode) -> Error {
     let kind = match code {
         ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => ErrorKind::Permission,
         ErrorCode::HttpResponseBodySize(_) | ErrorCode::HttpResponseHeaderSectionSize(_) => ErrorKind::Limit,
         _ => ErrorKind::Transient,
     };
-    failure(kind, format!("the request failed: {code:?}"))
+    failure(kind, format!("the request failed: {}", format!("{code:?}").replace("ErrorCode::", "")))
 }
 
 /// The body. What is declared first goes last: a host ends a component that gives back a response before its body.
@@ -90,8 +92,8 @@ fn body_of(response: &IncomingResponse) -> Result<Vec<u8>, Error> {
             Ok(part) => bytes.extend(part),
             Err(StreamError::Closed) => return Ok(bytes),
             Err(StreamError::LastOperationFailed(error)) => {
-                let message = format!("the answer broke off: {}", error.to_debug_string());
-                return Err(failure(ErrorKind::Transient, message));
+                let broken_off = || failure(ErrorKind::Transient, "the answer broke off");
+                return Err(http_error_code(&error).map_or_else(broken_off, unanswered));
             }
         }
     }

@@ -23,9 +23,13 @@ build: setup
     cargo build --release --workspace
     @ls -l "{{ target }}/release/spile" "{{ target }}/release/spile.wasm"
 
-# Build the component, with the program whose build encodes it, and say how large it is
+# Build the components, and say how large they are and what they import
 component: build
-    @echo "component: {{ target }}/release/spile.wasm, $(wc -c < "{{ target }}/release/spile.wasm") bytes"
+    @scripts/component.sh "{{ target }}/release"
+
+# Print the world of the component
+wit: build
+    @scripts/wit.sh "{{ target }}/release/spile.wasm"
 
 # Check formatting, lints, licences, advisories and shell scripts
 lint: setup

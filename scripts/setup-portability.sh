@@ -56,5 +56,6 @@ node -e 'process.exit(Number(process.versions.node.split(".")[0] < 20))' || fail
 say "found Chromium: ${CHROMIUM:-/usr/bin/chromium}"
 set_up_node "what reads in Node" examples/hosts/node "$folder/node/examples/hosts/node"
 set_up_node "what reads in a browser" examples/browser "$folder/node/examples/browser"
+set_up_node "what makes connectors of JavaScript" examples/connectors/javascript "$folder/node/examples/connectors/javascript"
 set_up_node jco tests/portability "$folder/jco"
 set_up_python

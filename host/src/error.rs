@@ -44,6 +44,8 @@ impl Class {
 pub struct Error {
     /// Whose move it is.
     pub class: Class,
+    /// The kind that a connector gave it, as the contract names it, where it is a connector's.
+    pub kind: Option<&'static str>,
     /// What happened: a lower-case fragment.
     pub message: String,
     /// Where and in which circumstances, as label and text: `("resource", "datasets")`, `("url", "https://…")`.
@@ -92,6 +94,7 @@ impl Error {
         let message = message.into();
         Self {
             class,
+            kind: None,
             message,
             facts: Vec::new(),
             advice: None,

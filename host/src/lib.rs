@@ -16,6 +16,7 @@ pub mod policy;
 pub mod run;
 pub mod sandbox;
 pub mod tenant;
+pub mod verify;
 
 pub use error::{Class, Error, Result};
 

@@ -2,6 +2,7 @@
 
 use crate::tools::{self, COMPONENT, ROOT, run};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -75,7 +76,10 @@ fn each_readme_leads_to_rows() {
         assert!(readme.script.contains("mock-api"), "{name}: reads the mock API");
         readme.follow(&name);
     }
-    Readme::read(&Path::new(ROOT).join("examples/browser/README.md")).follow("browser");
+    for (name, file) in [("browser", "examples/browser/README.md"), ("connector", "examples/connectors/rust/README.md")]
+    {
+        Readme::read(&Path::new(ROOT).join(file)).follow(name);
+    }
 }
 
 #[test]
@@ -93,6 +97,33 @@ fn python_passes_its_own_tests() {
     own_tests(tools::python().args(["-m", "unittest"]).current_dir(Path::new(ROOT).join("examples/hosts/python")));
 }
 
+/// It is built, passes its own tests under `spile`, and keeps to the contract.
+#[test]
+fn the_connector_in_javascript_passes_its_own_tests() {
+    let folder = tools::copied("examples/connectors/javascript");
+    tools::copied("wit");
+    own_tests(Command::new("npm").args(["run", "--silent", "build"]).current_dir(&folder));
+    own_tests(Command::new("npm").args(["test", "--silent"]).current_dir(&folder));
+    let mut api = Command::new("node")
+        .args(["api.mjs", "--port", "8305", "--token", "demo-token", "--until-stdin-closes"])
+        .current_dir(&folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let listening = BufReader::new(api.stdout.take().unwrap()).lines().next();
+    assert!(listening.is_some_and(|line| line.is_ok_and(|line| line.contains("listening"))));
+    let verified = Command::new(tools::program())
+        .args(["verify", "connector.wasm", "--config", "pipeline.yaml"])
+        .env("SPILE_SECRET_API_KEY", "demo-token")
+        .current_dir(&folder)
+        .status();
+    drop(api.stdin.take());
+    api.wait().unwrap();
+    assert!(verified.unwrap().success());
+}
+
 fn own_tests(command: &mut Command) {
-    run(command.env("SPILE_MOCK_API", tools::mock_api()).env("SPILE_WASM", &*COMPONENT).stdin(Stdio::null()));
+    let command = command.env("SPILE_MOCK_API", tools::mock_api()).env("SPILE_WASM", &*COMPONENT);
+    run(command.env("SPILE", tools::program()).stdin(Stdio::null()));
 }

@@ -53,9 +53,7 @@ fn installed(folder: &Path, name: &str) -> String {
 
 /// The copy of a folder of the project beside its npm packages, with the component as a module of JavaScript in `component`.
 pub fn with_packages(folder: &str) -> PathBuf {
-    let root = TOOLS.join("node");
-    let example = root.join(folder);
-    copy(folder, &root);
+    let example = copied(folder);
     // Transpiling takes seconds, so it is done once for a component.
     let (made, digest) = (example.join("component/digest"), digest());
     if fs::read_to_string(&made).unwrap_or_default() != digest {
@@ -69,10 +67,8 @@ pub fn with_packages(folder: &str) -> PathBuf {
 /// Node, with the example's library.
 pub fn node_runner() -> Command {
     let example = with_packages("examples/hosts/node");
-    let root = TOOLS.join("node");
-    copy("tests/portability/node", &root);
     let mut command = Command::new("node");
-    command.arg(root.join("tests/portability/node/runner.mjs")).arg(example.join("component/spile.js"));
+    command.arg(copied("tests/portability/node").join("runner.mjs")).arg(example.join("component/spile.js"));
     command
 }
 
@@ -89,6 +85,18 @@ pub fn python_runner() -> Command {
     let mut command = python();
     command.arg(Path::new(ROOT).join("tests/portability/python/runner.py")).arg(&*COMPONENT);
     command
+}
+
+/// The copy of a folder of the project beside its npm packages.
+pub fn copied(folder: &str) -> PathBuf {
+    let root = TOOLS.join("node");
+    copy(folder, &root);
+    root.join(folder)
+}
+
+/// The program.
+pub fn program() -> PathBuf {
+    built("spile")
 }
 
 /// The mock API, which is built with the workspace.

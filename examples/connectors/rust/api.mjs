@@ -1,6 +1,6 @@
 // An API to try the connector on. It serves a log of entries, on this machine only:
 //
-//     node api.mjs --port 8305 --token demo-token
+//     node api.mjs --port 8307 --token demo-token
 
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';

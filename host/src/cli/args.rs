@@ -24,6 +24,8 @@ pub enum Command {
     Plan(Plan),
     /// Show the first rows of a resource; writes nothing
     Preview(Preview),
+    /// See whether a component keeps to the contract, whatever it reads
+    Verify(Verify),
     /// Turn a Python file that uses dlt's `rest_api_source` into a pipeline file; runs no Python
     Import(Import),
     /// Show, forget, save or put back where a pipeline goes on
@@ -130,6 +132,16 @@ pub struct At {
 pub struct SourceArgs {
     /// A pipeline, or a bare source as dlt has it, in YAML, JSON or TOML
     pub file: PathBuf,
+    #[command(flatten)]
+    pub beside: Beside,
+    /// Another component than the one that travels inside the program
+    #[arg(long, value_name = "PATH")]
+    pub component: Option<PathBuf>,
+}
+
+/// What is said beside a file.
+#[derive(Args)]
+pub struct Beside {
     /// A value for a path variable
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     pub params: Vec<(String, String)>,
@@ -157,9 +169,6 @@ pub struct SourceArgs {
     /// The proxy that requests go through; those that the environment names are not used
     #[arg(long, value_name = "URL")]
     pub proxy: Option<String>,
-    /// Another component than the one that travels inside the program
-    #[arg(long, value_name = "PATH")]
-    pub component: Option<PathBuf>,
 }
 
 /// A recorded run.
@@ -264,6 +273,22 @@ pub struct Preview {
     /// How many rows
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub rows: usize,
+}
+
+/// Reads the source once from its API, and then again and again from what was learned: in small batches, from each state, with an
+/// API that only fails. Without `--config` it looks at what needs no source.
+#[derive(Args)]
+pub struct Verify {
+    /// The component
+    pub component: PathBuf,
+    /// A pipeline for it, or a bare source
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub beside: Beside,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Form::Table)]
+    pub report: Form,
 }
 
 /// Looks for a call of `rest_api_source` or `rest_api_resources` with a dict, and where there is none, for a dict annotated as

@@ -14,8 +14,9 @@ use crate::policy::{Approvals, Approved, PolicyFile};
 use crate::run::{Event, Options, Run};
 use crate::sandbox::{CodeCache, Connector, Host, HostOptions};
 use crate::tenant::Tenant;
+use crate::verify::Verification;
 use crate::{Class, Error, Result, import};
-use args::{Cli, Command, Form, SourceArgs, TapeArgs};
+use args::{Beside, Cli, Command, Form, SourceArgs, TapeArgs};
 use clap::Parser;
 use progress::Progress;
 use serde_json::Value;
@@ -83,6 +84,7 @@ async fn command(command: Command) -> Result<()> {
             let rows = run.preview(&secrets, &args.resource, args.rows).await?;
             print(&report::rows(&rows)?)
         }
+        Command::Verify(args) => verify(args).await,
         Command::Import(args) => {
             let imported = import::read(&args.file, args.source.as_deref())?;
             diagnostic::warn_in_file(&imported.warnings);
@@ -158,9 +160,9 @@ async fn prepare(
     options: HostOptions,
 ) -> Result<(Run, Secrets)> {
     gate::read_roots();
-    let (mut pipeline, secrets) = read(args)?;
+    let (mut pipeline, secrets) = read(&args.file, &args.beside)?;
     change(&mut pipeline);
-    let tenant = Tenant::new("", args.policy.as_deref().map(PolicyFile::read).transpose()?);
+    let tenant = Tenant::new("", args.beside.policy.as_deref().map(PolicyFile::read).transpose()?);
     let connector = connector(args, options)?;
     let warnings: Vec<Error> = pipeline.warnings().into_iter().map(|warning| pipeline.locate(warning)).collect();
     match Run::new(&tenant, &connector, pipeline).await {
@@ -191,8 +193,8 @@ fn use_tape(run: &mut Run, args: &TapeArgs) -> Result<()> {
 }
 
 /// Reads the file, and puts what the flags say over what it says.
-fn read(args: &SourceArgs) -> Result<(Pipeline, Secrets)> {
-    let mut pipeline = Pipeline::read(&args.file)?;
+fn read(file: &Path, args: &Beside) -> Result<(Pipeline, Secrets)> {
+    let mut pipeline = Pipeline::read(file)?;
     pipeline.params.extend(args.params.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))));
     pipeline.bindings.extend(args.bindings.iter().cloned());
     let operator = &mut pipeline.operator;
@@ -227,11 +229,32 @@ fn connector(args: &SourceArgs, options: HostOptions) -> Result<Connector> {
     let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..options })?;
     match &args.component {
         None => host.load_built_in(),
-        Some(path) => {
-            let wasm = std::fs::read(path)
-                .map_err(|error| Error::new(Class::Config, format!("failed to read {}: {error}", path.display())))?;
-            host.load(&wasm)
-        }
+        Some(path) => host.load(&component(path)?),
+    }
+}
+
+/// The bytes of a component.
+fn component(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| Error::new(Class::Config, format!("failed to read {}: {error}", path.display())))
+}
+
+/// Has a component verified, and fails where a check does.
+async fn verify(args: args::Verify) -> Result<()> {
+    gate::read_roots();
+    let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..HostOptions::default() })?;
+    let wasm = component(&args.component)?;
+    let tenant = Tenant::new("", args.beside.policy.as_deref().map(PolicyFile::read).transpose()?);
+    let source = args.config.as_deref().map(|file| read(file, &args.beside)).transpose()?;
+    let report = Verification::new(&host, &tenant, source).verify(&wasm).await;
+    print(&match args.report {
+        Form::Table => report.to_string(),
+        Form::Json => format!("{:#}\n", report.json()),
+    })?;
+    match report.failed() {
+        0 => Ok(()),
+        1 => Err(Error::new(Class::Config, "a check failed")),
+        failed => Err(Error::new(Class::Config, format!("{failed} checks failed"))),
     }
 }
 

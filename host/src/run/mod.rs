@@ -16,7 +16,7 @@ mod writer;
 use crate::destination::Target;
 use crate::digest::sha256_of;
 use crate::gate::tape::Tape;
-use crate::gate::{Gate, Origin, Secrets, Withheld};
+use crate::gate::{Gate, Origin, Rehearsal, Secrets, Withheld};
 use crate::load::{self, Loader, Published, Resumed};
 use crate::pipeline::{Parted, Pipeline};
 use crate::policy::Grant;
@@ -147,6 +147,7 @@ pub struct Run {
     source: SourceConfig,
     withheld: Withheld,
     tape: Option<Tape>,
+    rehearsal: Option<Rehearsal>,
     /// What the source asks for.
     pub description: Description,
     /// What it gets.
@@ -173,7 +174,7 @@ impl Run {
         let grant = Grant::new(&description, &withheld.token_origins(), &operator)?;
         grant.check_approved()?;
         let (tenant, connector) = (tenant.clone(), connector.clone());
-        Ok(Self { tenant, pipeline, connector, source, withheld, tape: None, description, grant })
+        Ok(Self { tenant, pipeline, connector, source, withheld, tape: None, rehearsal: None, description, grant })
     }
 
     /// What is read.
@@ -194,6 +195,16 @@ impl Run {
     /// Records the next call on a tape, or replays it from one: then no secret is read, and nothing is sent.
     pub fn use_tape(&mut self, tape: Tape) {
         self.tape = Some(tape);
+    }
+
+    /// Lets something else answer in the place of the APIs, or learn what they answer.
+    pub(crate) fn rehearse(&mut self, rehearsal: Rehearsal) {
+        self.rehearsal = Some(rehearsal);
+    }
+
+    /// What the connector reads: credentials are not in it.
+    pub(crate) fn source(&self) -> &SourceConfig {
+        &self.source
     }
 
     /// The origins that the host itself asks for tokens, by the place of the `auth` object.
@@ -362,6 +373,10 @@ impl Run {
             credentials.keep_tokens(self.tenant.name(), &self.pipeline.name, store);
         }
         let client = self.tenant.client(operator)?;
+        let client = match &self.rehearsal {
+            Some(rehearsal) => client.rehearsing(rehearsal.clone()),
+            None => client,
+        };
         let gate = Gate::new(self.grant.policy(), credentials, client, operator.limits.clone());
         Ok(match &self.tape {
             Some(tape) => gate.recording(tape.clone()),
@@ -393,7 +408,8 @@ impl Run {
         read.try_for_each(|resource| self.grant.check_url(&resource.name, &resource.url))
     }
 
-    async fn start(&self, secrets: &Secrets) -> Result<Instance> {
+    /// The connector, started behind a gate of its own.
+    pub(crate) async fn start(&self, secrets: &Secrets) -> Result<Instance> {
         self.connector.start(self.gate(secrets)?, self.grant.operator().limits.clone()).await
     }
 

@@ -3,6 +3,7 @@
 use super::bindings::ExportsPre;
 use super::clock::{Chance, Clock};
 use super::code_cache::{CodeCache, CodeSource};
+use super::contract;
 use super::handler;
 use super::limits::TICK;
 use super::poll::Poll;
@@ -104,11 +105,12 @@ impl Host {
         let (component, code_source) =
             loaded.map_err(|error| not_a_connector("not a WebAssembly component", &error))?;
         check_imports(engine, &component)?;
+        contract::check(engine, &component)?;
         let pre = self
             .linker
             .instantiate_pre(&component)
             .and_then(ExportsPre::new)
-            .map_err(|error| not_a_connector("the component is not a connector of this version", &error))?;
+            .map_err(|error| not_a_connector("the component does not have the shape of a connector", &error))?;
         let digest = digest.into();
         let counts_instructions = self.counts_instructions;
         Ok(Connector { pre, digest, code_source, counts_instructions, ticker: self.ticker.clone() })
@@ -144,13 +146,14 @@ impl Connector {
 
 fn config(options: &HostOptions) -> Config {
     let mut config = Config::new();
+    // Several memories are what a component of components has: the engine itself makes code that copies from one to another. All of
+    // them together are within the limit.
     config
         .epoch_interruption(true)
         .consume_fuel(options.count_instructions)
         .coredump_on_trap(options.memory_images)
         // What connectors do not need is not there to be attacked.
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
         .wasm_relaxed_simd(false)
         .wasm_tail_call(false);
     config
@@ -186,6 +189,9 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<StoreData>> {
     random::random::add_to_linker::<StoreData, Chance>(l, StoreData::dice)?;
     http::types::add_to_linker::<StoreData, WasiHttp>(l, &Default::default(), StoreData::http)?;
     handler::add_to_linker(l)?;
+    l.allow_shadowing(true);
+    handler::add_error_code(l)?;
+    l.allow_shadowing(false);
     Ok(linker)
 }
 

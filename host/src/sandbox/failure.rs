@@ -23,6 +23,7 @@ pub(super) fn reported(error: GuestError, gate: &Gate) -> Error {
 pub(super) fn stated(error: GuestError, gate: &Gate) -> Error {
     let redact = |text: String| cut(gate.redactor().redact(&text));
     let mut own = Error::new(class(error.kind), redact(error.message));
+    own.kind = Some(name(error.kind));
     own.advice = error.advice.map(redact);
     own.pointer = error.pointer.map(redact);
     let facts = [
@@ -51,6 +52,21 @@ fn class(kind: ErrorKind) -> Class {
         ErrorKind::RateLimited | ErrorKind::Transient | ErrorKind::Schema | ErrorKind::Upstream => Class::Source,
         ErrorKind::Limit => Class::Policy,
         ErrorKind::Internal => Class::Internal,
+    }
+}
+
+/// As the contract names it.
+fn name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Config => "config",
+        ErrorKind::Auth => "auth",
+        ErrorKind::Permission => "permission",
+        ErrorKind::RateLimited => "rate-limited",
+        ErrorKind::Transient => "transient",
+        ErrorKind::Schema => "schema",
+        ErrorKind::Limit => "limit",
+        ErrorKind::Upstream => "upstream",
+        ErrorKind::Internal => "internal",
     }
 }
 

@@ -9,6 +9,7 @@
 mod bindings;
 mod clock;
 mod code_cache;
+mod contract;
 mod engine;
 mod failure;
 mod given;

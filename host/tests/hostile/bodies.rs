@@ -177,7 +177,7 @@ async fn a_run_that_meets_a_bomb_ends_by_the_limit() {
     let mut told = Vec::new();
     let error = case.told(&place, &mut told).await.err().unwrap();
     assert_eq!((error.class, error.limit), (Class::Policy, Some("response_size")), "{error} {told:?}");
-    assert!(told[0].starts_with("body broke off"), "{told:?}");
+    assert!(told[0].starts_with("body broke off: code: ErrorCode::HttpResponseBodySize"), "{told:?}");
     place.has_nothing_of("hostile");
     alive(&place).await;
 }

@@ -64,7 +64,10 @@ pub fn whole(response: &IncomingResponse) -> Result<String, String> {
         match stream.blocking_read(1 << 16) {
             Ok(piece) => bytes.extend(piece),
             Err(StreamError::Closed) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(StreamError::LastOperationFailed(error)) => return Err(error.to_debug_string()),
+            Err(StreamError::LastOperationFailed(error)) => {
+                let code = types::http_error_code(&error).map(|code| format!("code: {code:?}"));
+                return Err(code.unwrap_or_else(|| error.to_debug_string()));
+            }
         }
     }
 }

@@ -238,8 +238,10 @@ test('reading can be stopped', async (context) => {
     await choose(page, { resource: 'applications', rows: 3 });
     await page.getByRole('button', { name: 'Preview' }).click();
     await page.getByText('Reading…').waitFor();
+    const closed = page.workers().map((worker) => once(worker, 'close'));
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.getByText('Reading… Stopped.').waitFor();
+    await Promise.race(closed);
     assert.ok(await page.getByRole('button', { name: 'Preview' }).isEnabled());
     assert.deepEqual(page.workers().length, 1);
 });

@@ -1,7 +1,7 @@
 // Reads a log whose entries have sequence numbers, in pages that are columns and rows of cells. The declarative dialect
 // has no words for such pages.
 
-import { connection, defects, failure, guarded } from './contract.js';
+import { connection, defects, failure, guarded, parsed } from './contract.js';
 import { getJson, retryAt } from './http.js';
 import { Progress } from './progress.js';
 import { tableRows } from './rows.js';
@@ -41,7 +41,7 @@ const CONFIGURATION = {
 
 /** What a configuration asks for. Throws all that is wrong with it. */
 function plan({ config: text }) {
-    const config = JSON.parse(text);
+    const config = parsed(text, 'the configuration');
     const wrong = defects(CONFIGURATION, config);
     if (wrong.length > 0) throw wrong;
     const { client, table = RESOURCE, page_size: pageSize = 1000 } = config;
@@ -74,7 +74,7 @@ class Reader {
         reader.plan = plan(request.source);
         reader.progress = new Progress(request);
         reader.loadId = request.loadId;
-        reader.known = JSON.parse(request.schema ?? '[]');
+        reader.known = parsed(request.schema ?? '[]', 'the schema');
         return reader;
     }
 

@@ -22,6 +22,15 @@ export function failure(kind, message, more) {
     return { kind, message, ...more };
 }
 
+/** What a JSON text of the host says, `what` being its name. A text that is none is a failure of the kind `config`. */
+export function parsed(text, what, reviver) {
+    try {
+        return JSON.parse(text, reviver);
+    } catch (error) {
+        throw failure('config', `${what} cannot be read: ${error.message}`);
+    }
+}
+
 /**
  * A source that tells its own defects. An exception that is no failure of the contract would end the component, and
  * nobody would see its message: it becomes a failure of the kind `internal`. Where a list of failures is thrown,

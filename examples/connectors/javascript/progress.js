@@ -1,7 +1,7 @@
 // How far runs have come, for a source whose entries have numbers that grow. Change this file too where yours is read
 // in another way.
 
-import { failure } from './contract.js';
+import { failure, parsed } from './contract.js';
 
 /**
  * Where a run is. All up to `read` was read by the runs before; this one began after `from`, has handed over all up to
@@ -9,7 +9,8 @@ import { failure } from './contract.js';
  */
 export class Progress {
     constructor({ state, extent }) {
-        const kept = JSON.parse(state ?? '{}', (_, value) => (typeof value === 'string' ? BigInt(value) : value));
+        const longNumber = (_, value) => (typeof value === 'string' ? BigInt(value) : value);
+        const kept = parsed(state ?? '{}', 'the state', longNumber) ?? {};
         // A run that was cut off goes on as it began, whatever the flags say now.
         if (kept.after !== undefined) return Object.assign(this, kept);
         const { since, until, fullRefresh } = extent;

@@ -35,7 +35,7 @@ wit: build
 lint: setup
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets -- -D warnings
-    cargo clippy --package spile-connector --target wasm32-unknown-unknown --profile component -- -D warnings
+    cargo clippy --package spile-connector --package spile-edge --target wasm32-unknown-unknown --profile component -- -D warnings
     scripts/deny.sh
     scripts/shellcheck.sh
 

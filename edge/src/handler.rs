@@ -233,7 +233,7 @@ impl Response {
         let all = headers.iter().map(|(name, value)| (*name, value.as_str())).chain([("content-type", content_type)]);
         for (name, value) in all {
             // These names and values are well-formed, and no platform forbids them.
-            let _ = fields.append(name, &value.as_bytes().to_vec());
+            let _ = fields.append(name, value.as_bytes());
         }
         let response = OutgoingResponse::new(fields);
         let _ = response.set_status_code(status);

@@ -1,4 +1,4 @@
-//! `spile verify`: our connector and the example in Rust keep to the contract, and what breaks it is told by name.
+//! `spile verify` and `spile new`: our connector and a new one in Rust keep to the contract, and what breaks it is told by name.
 
 use std::{
     fs,
@@ -14,7 +14,10 @@ use tempfile::TempDir;
 use crate::program::PROGRAM;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/connectors/rust");
+
+/// A new connector's name, and where its pipeline looks for its API.
+const NAME: &str = "my-log";
+const URL: &str = "http://127.0.0.1:8307";
 
 /// A change to the example that breaks the contract: its file, a text in it and what takes its place; and the checks that are to fail.
 type Defect = (&'static str, &'static str, &'static str, &'static [&'static str]);
@@ -57,25 +60,42 @@ fn without_a_source_there_is_less_to_see() {
 
 #[test]
 fn what_breaks_the_contract_is_told_by_name() {
-    let api = Journal::start();
-    let verified = |wasm: &[u8], code: i32| {
-        let folder = tempfile::tempdir().unwrap();
-        let component = folder.path().join("connector.wasm");
-        fs::write(&component, wasm).unwrap();
-        let pipeline = fs::read_to_string(Path::new(EXAMPLE).join("pipeline.yaml")).unwrap();
-        let (before, rest) = pipeline.split_once("http://").unwrap();
-        let port = rest.split_once('\n').unwrap().0;
-        let file = folder.path().join("pipeline.yaml");
-        fs::write(&file, format!("{before}http://{rest}").replace(&format!("http://{port}"), &api.url)).unwrap();
-        let mut verify = verify(&component);
-        verify.arg("--config").arg(&file).env("SPILE_SECRET_API_KEY", "demo-token");
+    let project = Project::new(None);
+    let api = project.serve();
+    let verified = |project: &Project, code: i32| {
+        let mut verify = verify(&project.build());
+        let pipeline = project.pipeline(&api.url);
+        verify.arg("--config").arg(pipeline).env("SPILE_SECRET_API_KEY", "demo-token");
         outcomes(&mut verify, code)
     };
-    assert_eq!(verified(&build(None), 0), (21, vec![], 0));
+    assert_eq!(verified(&project, 0), (21, vec![], 0));
     for defect in DEFECTS {
-        let (_, failed, _) = verified(&build(Some(&defect)), 2);
+        let (_, failed, _) = verified(&Project::new(Some(&defect)), 2);
         assert_eq!(failed, defect.3, "{}", defect.2);
     }
+}
+
+#[test]
+fn a_new_connector_needs_a_name_and_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = |name: &str| {
+        let output =
+            Command::new(PROGRAM).args(["new", name, "--lang", "javascript"]).current_dir(folder.path()).output();
+        let output = output.unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    for name in ["../x", "X", "1a", "a b", "/tmp/x", ""] {
+        let (code, told) = new(name);
+        assert!(code == 2 && told.contains("cannot name a connector"), "{name}: {told}");
+    }
+    let (code, told) = new("my-log");
+    assert!(code == 0 && told.contains("my-log/README.md"), "{told}");
+    assert!(folder.path().join("my-log/wit/connector.wit").is_file());
+    let (code, told) = new("my-log");
+    assert!(code == 2 && told.contains("is there already"), "{told}");
 }
 
 fn verify(component: &Path) -> Command {
@@ -103,56 +123,61 @@ fn outcomes(verify: &mut Command, code: i32) -> (usize, Vec<String>, usize) {
     (named("passed").len(), failed, named("skipped").len())
 }
 
-/// The example's component, with a defect or without.
-fn build(defect: Option<&Defect>) -> Vec<u8> {
-    let folder = TempDir::with_prefix("connector").unwrap();
-    copy(Path::new(EXAMPLE), folder.path());
-    copy(&Path::new(ROOT).join("wit"), &folder.path().join("wit"));
-    if let Some((file, from, to, _)) = defect {
-        let file = folder.path().join(file);
-        let source = fs::read_to_string(&file).unwrap();
-        assert_eq!(source.matches(from).count(), 1, "{from}");
-        fs::write(&file, source.replace(from, to)).unwrap();
-    }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("connector");
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
-        .current_dir(folder.path())
-        .env("CARGO_TARGET_DIR", &target)
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let module = fs::read(target.join("wasm32-unknown-unknown/release/connector.wasm")).unwrap();
-    wit_component::ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
-}
+/// A connector as `spile new` writes it.
+struct Project(TempDir);
 
-/// Copies a folder, but for what is built in it.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (path, name) = (entry.path(), entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true if name == "target" || name == "node_modules" => {}
-            true => copy(&path, &to.join(name)),
-            false => drop(fs::copy(&path, to.join(name)).unwrap()),
+impl Project {
+    /// With a defect or without.
+    fn new(defect: Option<&Defect>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let status = Command::new(PROGRAM).args(["new", NAME, "--lang", "rust"]).current_dir(folder.path()).status();
+        assert!(status.unwrap().success());
+        let project = Self(folder);
+        if let Some((file, from, to, _)) = defect {
+            let file = project.path(file);
+            let source = fs::read_to_string(&file).unwrap();
+            assert_eq!(source.matches(from).count(), 1, "{from}");
+            fs::write(&file, source.replace(from, to)).unwrap();
         }
+        project
     }
-}
 
-/// The API that the example reads.
-struct Journal {
-    child: Child,
-    url: String,
-}
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(NAME).join(file)
+    }
 
-impl Journal {
-    fn start() -> Self {
-        let program = PathBuf::from(EXAMPLE).join("api.mjs");
+    /// Its component.
+    fn build(&self) -> PathBuf {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("connector");
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-unknown-unknown"])
+            .current_dir(self.path(""))
+            .env("CARGO_TARGET_DIR", &target)
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let module = fs::read(target.join("wasm32-unknown-unknown/release/connector.wasm")).unwrap();
+        let component = wit_component::ComponentEncoder::default().validate(true).module(&module).unwrap().encode();
+        let file = self.path("connector.wasm");
+        fs::write(&file, component.unwrap()).unwrap();
+        file
+    }
+
+    /// Its pipeline, for an API.
+    fn pipeline(&self, url: &str) -> PathBuf {
+        let file = self.path("pipeline.yaml");
+        let pipeline = fs::read_to_string(&file).unwrap();
+        assert!(pipeline.contains(URL));
+        fs::write(&file, pipeline.replace(URL, url)).unwrap();
+        file
+    }
+
+    /// Its API, on a free port.
+    fn serve(&self) -> Api {
         let mut child = Command::new("node")
-            .arg(program)
+            .arg(self.path("api.mjs"))
             .args(["--port", "0", "--token", "demo-token", "--until-stdin-closes"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -160,11 +185,17 @@ impl Journal {
             .unwrap();
         let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
         let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect(&line).to_owned();
-        Self { child, url }
+        Api { child, url }
     }
 }
 
-impl Drop for Journal {
+/// An API that runs while it is held.
+struct Api {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Api {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();

@@ -97,11 +97,14 @@ fn python_passes_its_own_tests() {
     own_tests(tools::python().args(["-m", "unittest"]).current_dir(Path::new(ROOT).join("examples/hosts/python")));
 }
 
-/// It is built, passes its own tests under `spile`, and keeps to the contract.
+/// As `spile new` writes it, it is built, passes its own tests under `spile`, and keeps to the contract.
 #[test]
-fn the_connector_in_javascript_passes_its_own_tests() {
-    let folder = tools::copied("examples/connectors/javascript");
-    tools::copied("wit");
+fn a_connector_in_javascript_passes_its_own_tests() {
+    let packages = tools::folder("examples/connectors/javascript/node_modules");
+    let place = tempfile::tempdir().unwrap();
+    run(Command::new(tools::program()).args(["new", "my-log", "--lang", "javascript"]).current_dir(place.path()));
+    let folder = place.path().join("my-log");
+    std::os::unix::fs::symlink(packages, folder.join("node_modules")).unwrap();
     own_tests(Command::new("npm").args(["run", "--silent", "build"]).current_dir(&folder));
     own_tests(Command::new("npm").args(["test", "--silent"]).current_dir(&folder));
     let mut api = Command::new("node")

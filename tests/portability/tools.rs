@@ -87,11 +87,15 @@ pub fn python_runner() -> Command {
     command
 }
 
+/// Where the npm packages of a folder of the project are, and its copy.
+pub fn folder(path: &str) -> PathBuf {
+    TOOLS.join("node").join(path)
+}
+
 /// The copy of a folder of the project beside its npm packages.
-pub fn copied(folder: &str) -> PathBuf {
-    let root = TOOLS.join("node");
-    copy(folder, &root);
-    root.join(folder)
+fn copied(path: &str) -> PathBuf {
+    copy(path, &folder(""));
+    folder(path)
 }
 
 /// The program.

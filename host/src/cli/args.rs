@@ -24,6 +24,8 @@ pub enum Command {
     Plan(Plan),
     /// Show the first rows of a resource; writes nothing
     Preview(Preview),
+    /// Write a connector of your own to begin with, into a new folder
+    New(New),
     /// See whether a component keeps to the contract, whatever it reads
     Verify(Verify),
     /// Turn a Python file that uses dlt's `rest_api_source` into a pipeline file; runs no Python
@@ -273,6 +275,23 @@ pub struct Preview {
     /// How many rows
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub rows: usize,
+}
+
+#[derive(Args)]
+pub struct New {
+    /// Its name, and that of the folder
+    pub name: String,
+    /// The language that it is written in
+    #[arg(long, value_enum)]
+    pub lang: Language,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Language {
+    /// Rust
+    Rust,
+    /// JavaScript
+    Javascript,
 }
 
 /// Reads the source once from its API, and then again and again from what was learned: in small batches, from each state, with an

@@ -2,6 +2,7 @@
 
 mod args;
 pub mod diagnostic;
+mod new;
 mod plan;
 mod progress;
 mod records;
@@ -84,6 +85,7 @@ async fn command(command: Command) -> Result<()> {
             let rows = run.preview(&secrets, &args.resource, args.rows).await?;
             print(&report::rows(&rows)?)
         }
+        Command::New(args) => print(&new::write(&args)?),
         Command::Verify(args) => verify(args).await,
         Command::Import(args) => {
             let imported = import::read(&args.file, args.source.as_deref())?;

@@ -50,9 +50,10 @@ set_up_python() {
 }
 
 command -v npm >/dev/null 2>&1 || fail "npm is missing" "install node and npm (packages \`nodejs\` and \`npm\` of your system), then run this again"
-node -e 'process.exit(Number(process.versions.node.split(".")[0] < 20))' || fail "this node is too old" "install Node 20 or newer, then run this again"
+node -e 'const [major, minor] = process.versions.node.split("."); process.exit(Number(major < 20 || (major == 20 && minor < 11)))' ||
+    fail "this node is too old" "install Node 20.11 or newer, then run this again"
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || fail "there is no Chromium at ${CHROMIUM:-/usr/bin/chromium}" \
-    "install it (package \`chromium\` on Debian), then run this again" "or name its program in the environment variable CHROMIUM"
+    "install it (package \`chromium\` on Debian), then run this again" "or give the path of its program in the environment variable CHROMIUM"
 say "found Chromium: ${CHROMIUM:-/usr/bin/chromium}"
 set_up_node "what reads in Node" examples/hosts/node "$folder/node/examples/hosts/node"
 set_up_node "what reads in a browser" examples/browser "$folder/node/examples/browser"

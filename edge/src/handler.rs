@@ -18,7 +18,7 @@ mod bindings {
 }
 
 use crate::lines;
-use crate::problem::Problem;
+use crate::problem::{Problem, hide_in};
 use crate::query::{Query, Refusal, Rows};
 use crate::settings::Settings;
 use bindings::exports::wasi::http::incoming_handler::{Guest, IncomingRequest, ResponseOutparam};
@@ -37,7 +37,7 @@ const WINDOW: u32 = 8;
 /// Root rows of a batch.
 const BATCH_ROWS: u64 = 1000;
 
-/// Bytes of a batch, about. They are all of a response that is held in memory.
+/// Bytes of a batch, about. With the pages in flight they are what of a response is held in memory.
 const BATCH_BYTES: u64 = 256 << 10;
 
 /// A wait that is longer than this ends the response: the client comes back with the state. In milliseconds.
@@ -48,14 +48,31 @@ struct Edge;
 impl Guest for Edge {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let is_head = matches!(request.method(), Method::Head);
-        let answer = match request.method() {
-            Method::Get | Method::Head => answer(&request.path_with_query().unwrap_or_default()),
-            _ => Err(Problem { status: 405, ..of_request("only GET and HEAD are answered") }),
-        };
-        match answer {
-            Ok(answer) => answer.send(out, is_head),
+        match asked(&request) {
             Err(problem) => send_problem(&problem, out, is_head),
+            Ok((query, settings)) => {
+                let hide = |text: &str| settings.redacted(text);
+                match answer(query, &settings) {
+                    Ok(answer) => answer.send(out, is_head, &hide),
+                    Err(problem) => send_problem(&problem.hiding(&hide), out, is_head),
+                }
+            }
         }
+    }
+}
+
+/// What is asked for, and of which source.
+fn asked(request: &IncomingRequest) -> Result<(Query, Settings), Problem> {
+    if !matches!(request.method(), Method::Get | Method::Head) {
+        return Err(Problem { status: 405, ..of_request("only GET and HEAD are answered") });
+    }
+    let query = Query::of(&request.path_with_query().unwrap_or_default()).map_err(|refusal| match refusal {
+        Refusal::NotFound(detail) => Problem { status: 404, ..of_request(&detail) },
+        Refusal::Bad(detail) => of_request(&detail),
+    })?;
+    match Settings::of(&environment::get_environment()) {
+        Ok(settings) => Ok((query, settings)),
+        Err(detail) => Err(Problem { status: 500, kind: "config", detail, ..Problem::default() }),
     }
 }
 
@@ -76,18 +93,9 @@ enum Read {
     Wait(Wait),
 }
 
-fn answer(path_and_query: &str) -> Result<Answer, Problem> {
-    let query = Query::of(path_and_query).map_err(|refusal| match refusal {
-        Refusal::NotFound(detail) => Problem { status: 404, ..of_request(&detail) },
-        Refusal::Bad(detail) => of_request(&detail),
-    })?;
-    let settings = Settings::of(&environment::get_environment()).map_err(|detail| Problem {
-        status: 500,
-        kind: "config",
-        detail,
-        ..Problem::default()
-    })?;
-    let source = SourceConfig { config: settings.config, params: settings.params, bindings: settings.bindings };
+fn answer(query: Query, settings: &Settings) -> Result<Answer, Problem> {
+    let Settings { config, params, bindings, .. } = settings;
+    let source = SourceConfig { config: config.clone(), params: params.clone(), bindings: bindings.clone() };
     let description = source::describe(&source).map_err(|errors| of_errors(&errors))?;
     match query {
         Query::Describe => Ok(Answer::Description(document(&description))),
@@ -166,22 +174,24 @@ fn until(wait: &Wait) -> u64 {
 }
 
 impl Answer {
-    fn send(self, out: ResponseOutparam, is_head: bool) {
+    /// Sends it; `hide` takes secrets out of what is told.
+    fn send(self, out: ResponseOutparam, is_head: bool, hide: &dyn Fn(&str) -> String) {
         match self {
-            Self::Description(document) => {
+            Self::Description(mut document) => {
+                hide_in(&mut document, hide);
                 let response = Response::begin(out, 200, "application/json", &[]);
                 response.end(is_head, |body| body.write(format!("{document}\n").as_bytes()));
             }
             Self::Rows { reader, first, limit } => {
                 let response = Response::begin(out, 200, lines::CONTENT_TYPE, &[]);
-                response.end(is_head, |body| send_rows(body, &reader, first, limit));
+                response.end(is_head, |body| send_rows(body, &reader, first, limit, hide));
             }
         }
     }
 }
 
 /// Sends batch after batch until all rows are sent, or as many as were asked for.
-fn send_rows(body: &Body, reader: &Reader, first: Read, limit: u64) -> Result<(), Gone> {
+fn send_rows(body: &Body, reader: &Reader, first: Read, limit: u64, hide: &dyn Fn(&str) -> String) -> Result<(), Gone> {
     let mut left = limit;
     let mut read = Ok(first);
     loop {
@@ -202,9 +212,9 @@ fn send_rows(body: &Body, reader: &Reader, first: Read, limit: u64) -> Result<()
             Ok(Read::Done(state)) => return body.write(&lines::done(&state)),
             Ok(Read::Wait(wait)) => {
                 body.write(&lines::state(&wait.state))?;
-                return body.write(&lines::problem(&of_wait(&wait)));
+                return body.write(&lines::problem(&of_wait(&wait).hiding(hide)));
             }
-            Err(error) => return body.write(&lines::problem(&of_error(&error))),
+            Err(error) => return body.write(&lines::problem(&of_error(&error).hiding(hide))),
         }
         if left == 0 {
             return Ok(());

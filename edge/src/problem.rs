@@ -36,6 +36,14 @@ impl Problem {
         document
     }
 
+    /// The problem with every text of it as `hide` gives it.
+    #[must_use]
+    pub fn hiding(mut self, hide: &dyn Fn(&str) -> String) -> Self {
+        self.detail = hide(&self.detail);
+        self.more.values_mut().for_each(|value| hide_in(value, hide));
+        self
+    }
+
     /// The same for every problem of a kind, as the RFC wants it.
     fn title(&self) -> &'static str {
         match self.kind {
@@ -62,9 +70,31 @@ impl Problem {
     }
 }
 
+/// Puts what `hide` gives in the place of every text within a value.
+pub fn hide_in(value: &mut Value, hide: &dyn Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = hide(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| hide_in(item, hide)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| hide_in(field, hide)),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_text_of_a_problem_is_hidden() {
+        let more = json!({"url": "a?k=s3cret", "errors": [{"detail": "s3cret"}], "upstream_status": 401});
+        let problem = Problem {
+            detail: "s3cret is wrong".to_owned(),
+            more: more.as_object().cloned().unwrap_or_default(),
+            ..Problem::default()
+        };
+        let told = problem.hiding(&|text| text.replace("s3cret", "***")).document().to_string();
+        assert!(!told.contains("s3cret") && told.matches("***").count() == 3, "{told}");
+    }
 
     #[test]
     fn a_document_has_the_members_of_the_rfc_and_what_else_is_known() {

@@ -20,6 +20,8 @@ pub struct Settings {
     pub params: String,
     /// Path variables, and the fields that fill them.
     pub bindings: String,
+    /// The values of secrets that stand in it.
+    secrets: Vec<String>,
 }
 
 impl Settings {
@@ -31,13 +33,34 @@ impl Settings {
             format!("there is no configuration: set the environment variable {CONFIG} to the `source` of a pipeline, as JSON")
         })?;
         let mut config = parsed(CONFIG, config)?;
-        fill(&mut config, false, &|slot| variable(&variable_of(slot)).map(str::to_owned))?;
+        let mut secrets = Vec::new();
+        fill(&mut config, "", &mut |slot| {
+            let value = variable(&variable_of(slot))?.to_owned();
+            secrets.push(value.clone());
+            Some(value)
+        })?;
         let object = |name| variable(name).map_or_else(|| Ok(Map::new().into()), |text| parsed(name, text));
         Ok(Self {
             config: config.to_string(),
             params: object(PARAMS)?.to_string(),
             bindings: object(BINDINGS)?.to_string(),
+            secrets,
         })
+    }
+
+    /// Takes secrets out of a text that is told, also where they stand as in a URL or in JSON.
+    pub fn redacted(&self, text: &str) -> String {
+        let forms = self.secrets.iter().filter(|secret| !secret.is_empty()).flat_map(|secret| {
+            let encoded = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC).to_string();
+            let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            let json = Value::from(secret.as_str()).to_string();
+            let json = json.trim_matches('"').to_owned();
+            [secret.clone(), encoded, form, json]
+        });
+        let mut forms: Vec<String> = forms.collect();
+        // The longest first: a secret that holds another one leaves nothing.
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        forms.iter().fold(text.to_owned(), |text, form| text.replace(form, "***"))
     }
 }
 
@@ -58,8 +81,8 @@ fn variable_of(slot: &str) -> String {
     format!("SPILE_SECRET_{}", slot.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_"))
 }
 
-/// Puts the values of secrets in the places of `{"secret": name}`.
-fn fill(value: &mut Value, is_plain: bool, secret: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+/// Puts the values of secrets in the places of `{"secret": name}`. `pointer` is where the value stands.
+fn fill(value: &mut Value, pointer: &str, secret: &mut dyn FnMut(&str) -> Option<String>) -> Result<(), String> {
     if let Value::Object(fields) = value
         && fields.len() == 1
         && let Some(Value::String(slot)) = fields.get("secret")
@@ -67,17 +90,27 @@ fn fill(value: &mut Value, is_plain: bool, secret: &dyn Fn(&str) -> Option<Strin
         let found = secret(slot).ok_or_else(|| {
             format!("the secret `{slot}` has no value: set the environment variable {}", variable_of(slot))
         })?;
-        // In `client` and `auth` a text is sent as it is; elsewhere it is a template, but for a raw string.
-        *value = if is_plain { found.into() } else { json!({"raw_string": found}) };
+        *value = if is_plain(pointer) { found.into() } else { json!({"raw_string": found}) };
         return Ok(());
     }
     match value {
-        Value::Object(fields) => fields
-            .iter_mut()
-            .try_for_each(|(name, value)| fill(value, is_plain || name == "auth" || name == "client", secret)),
-        Value::Array(items) => items.iter_mut().try_for_each(|value| fill(value, is_plain, secret)),
+        Value::Object(fields) => {
+            fields.iter_mut().try_for_each(|(name, value)| fill(value, &format!("{pointer}/{name}"), secret))
+        }
+        Value::Array(items) => {
+            items.iter_mut().enumerate().try_for_each(|(at, value)| fill(value, &format!("{pointer}/{at}"), secret))
+        }
         _ => Ok(()),
     }
+}
+
+/// In `client` and in the `auth` of an endpoint a text is sent as it is; elsewhere it is a template, but for a raw string.
+fn is_plain(pointer: &str) -> bool {
+    let path: Vec<_> = pointer.split('/').skip(1).collect();
+    matches!(
+        path[..],
+        ["client", ..] | ["resources", _, "endpoint", "auth", ..] | ["resource_defaults", "endpoint", "auth", ..]
+    )
 }
 
 #[cfg(test)]
@@ -101,16 +134,33 @@ mod tests {
             config: r#"{"client":{"auth":{"token":"s3cret","secret":"not a slot"}},"resources":["a"]}"#.to_owned(),
             params: r#"{"a":1}"#.to_owned(),
             bindings: "{}".to_owned(),
+            secrets: vec!["s3cret".to_owned()],
         };
         assert_eq!(found, Ok(expected));
     }
 
     #[test]
     fn where_texts_are_templates_a_secret_is_none() {
-        let config = r#"{"client":{"headers":{"x":{"secret":"a"}}},"r":[{"auth":{"secret":"a"},"params":{"x":{"secret":"a"}}}]}"#;
-        let found = settings(&[(CONFIG, config), ("SPILE_SECRET_A", "{b}")]).map(|settings| settings.config);
-        let expected = r#"{"client":{"headers":{"x":"{b}"}},"r":[{"auth":"{b}","params":{"x":{"raw_string":"{b}"}}}]}"#;
+        let slot = r#"{"secret":"a"}"#;
+        let config = |client: &str, auth: &str, params: &str| {
+            format!(
+                r#"{{"client":{{"headers":{{"x":{client}}}}},"resources":[{{"endpoint":{{"auth":{auth},"params":{{"auth":{params}}}}}}}]}}"#
+            )
+        };
+        let variables = [(CONFIG, config(slot, slot, slot)), ("SPILE_SECRET_A", "{b}".to_owned())];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value));
+        let found = Settings::of(&variables).map(|settings| settings.config);
+        let expected = config(r#""{b}""#, r#""{b}""#, r#"{"raw_string":"{b}"}"#);
+        let expected = expected.as_str();
         assert_eq!(found.as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn secrets_are_taken_out_of_what_is_told() {
+        let config = r#"{"client":{"a":{"secret":"a"}}}"#;
+        let settings = settings(&[(CONFIG, config), ("SPILE_SECRET_A", "s3 \"c/")]);
+        let told = settings.map(|settings| settings.redacted(r#"s3 "c/ s3%20%22c%2F s3+%22c%2F s3 \"c/ s3"#));
+        assert_eq!(told.as_deref(), Ok("*** *** *** *** s3"));
     }
 
     #[test]

@@ -1,20 +1,21 @@
+/** Where a text is sent as it is. Elsewhere it is a template, but for a raw string. */
+const PLAIN = /^\/(client|resources\/\d+\/endpoint\/auth|resource_defaults\/endpoint\/auth)(\/|$)/;
+
 /**
  * The configuration with the value of each secret in the place of its name, `{ "secret": "api_key" }`.
  *
  * @param {unknown} config
  * @param {Record<string, string>} secrets values by name
- * @param {boolean} [isPlain] whether its texts are sent as they are
+ * @param {string} [pointer] where it stands
  */
-export function fill(config, secrets, isPlain = false) {
+export function fill(config, secrets, pointer = '') {
     if (typeof config !== 'object' || config === null) return config;
-    if (Array.isArray(config)) return config.map((item) => fill(item, secrets, isPlain));
     const entries = Object.entries(config);
-    if (entries.length === 1 && typeof config.secret === 'string') {
-        // In `client` and `auth` a text is sent as it is; elsewhere it is a template, but for a raw string.
-        return isPlain ? secrets[config.secret] : { raw_string: secrets[config.secret] };
+    if (!Array.isArray(config) && entries.length === 1 && typeof config.secret === 'string') {
+        return PLAIN.test(pointer) ? secrets[config.secret] : { raw_string: secrets[config.secret] };
     }
-    const filled = entries.map(([key, item]) => [key, fill(item, secrets, isPlain || key === 'auth' || key === 'client')]);
-    return Object.fromEntries(filled);
+    const filled = entries.map(([key, item]) => [key, fill(item, secrets, `${pointer}/${key}`)]);
+    return Array.isArray(config) ? filled.map(([, item]) => item) : Object.fromEntries(filled);
 }
 
 /**

@@ -29,7 +29,7 @@ const DEFECTS: [Defect; 3] = [
         "entries.last().map_or(self.progress.after, |last| last.seq + 4)",
         &["resume"],
     ),
-    ("src/lib.rs", ".take(most as usize)", ".take(most as usize + 1)", &["max-rows"]),
+    ("src/lib.rs", ".take(most as usize)", ".take(most as usize + 1)", &["max-rows", "max-bytes"]),
     ("src/http.rs", "401 => ErrorKind::Auth,", "401 => ErrorKind::Internal,", &["401"]),
 ];
 
@@ -75,6 +75,23 @@ fn what_breaks_the_contract_is_told_by_name() {
     }
 }
 
+/// What another component asks for is not sent before it is approved of.
+#[test]
+fn nothing_is_sent_without_approval() {
+    let project = Project::new(None);
+    let api = project.serve();
+    let component = project.build();
+    let pipeline = project.pipeline(&api.url);
+    // The file itself says no more that the API may be reached: a public origin that the component names.
+    let text = fs::read_to_string(&pipeline).unwrap();
+    let text = text.split("policy:").next().unwrap().replace(&api.url, "https://api.example.com");
+    fs::write(&pipeline, text).unwrap();
+    let mut verify = verify(&component);
+    verify.arg("--config").arg(pipeline).env("SPILE_SECRET_API_KEY", "demo-token");
+    let (passed, failed, skipped) = outcomes(&mut verify, 2);
+    assert_eq!((passed, failed, skipped), (4, vec!["describe".to_owned()], 16));
+}
+
 #[test]
 fn a_new_connector_needs_a_name_and_a_folder() {
     let folder = tempfile::tempdir().unwrap();
@@ -98,9 +115,12 @@ fn a_new_connector_needs_a_name_and_a_folder() {
     assert!(code == 2 && told.contains("is there already"), "{told}");
 }
 
+/// What `spile verify` is asked.
 fn verify(component: &Path) -> Command {
     let mut verify = Command::new(PROGRAM);
     verify.arg("verify").arg(component).args(["--report", "json"]).current_dir(ROOT);
+    // What is approved here is kept nowhere.
+    verify.env("XDG_STATE_HOME", std::env::temp_dir().join(format!("spile-verify-{}", std::process::id())));
     verify
 }
 

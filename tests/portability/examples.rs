@@ -39,7 +39,7 @@ impl Readme {
     }
 
     /// Types it in a shell, from the project's folder.
-    fn follow(&self, name: &str) {
+    fn follow(&self, name: &str) -> usize {
         let folder = tempfile::tempdir().unwrap();
         let output = Command::new("bash")
             // What it starts ends with it, whatever comes of it.
@@ -61,6 +61,7 @@ impl Readme {
             found += 1;
         }
         println!("{name}: followed word by word; {found} lines are printed as it says");
+        found
     }
 }
 
@@ -74,7 +75,7 @@ fn each_readme_leads_to_rows() {
     for name in names {
         let readme = Readme::read(&hosts.join(&name).join("README.md"));
         assert!(readme.script.contains("mock-api"), "{name}: reads the mock API");
-        readme.follow(&name);
+        assert!(readme.follow(&name) > 0, "{name}: says what is printed");
     }
     for (name, file) in [("browser", "examples/browser/README.md"), ("connector", "examples/connectors/rust/README.md")]
     {

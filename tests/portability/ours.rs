@@ -96,7 +96,7 @@ impl Runtime for Ours {
     fn read(&mut self, reading: &Reading, base_url: &str) -> Option<Outcome> {
         let mut outcome = Outcome::new();
         if let Err(error) = self.runtime.block_on(self.run(reading, base_url, &mut outcome)) {
-            outcome.fail(format!("{:?}", error.class), facts(&error));
+            outcome.fail(error.kind.unwrap_or("of the host"), facts(&error));
         }
         Some(outcome)
     }
@@ -105,8 +105,16 @@ impl Runtime for Ours {
 fn facts(error: &Error) -> impl Iterator<Item = (&'static str, Value)> {
     let told = error.facts.iter().map(|(label, text)| match *label {
         "status" | "attempts" => (*label, json!(text.parse::<u64>().unwrap())),
-        _ => (*label, json!(text)),
+        _ => (*label, json!(without_stand_ins(text))),
     });
     let own = [("message", json!(error.message)), ("pointer", json!(error.pointer)), ("advice", json!(error.advice))];
     own.into_iter().chain(told)
+}
+
+/// The connector never had the secret; others hide it.
+fn without_stand_ins(text: &str) -> String {
+    match text.split_once("spile-slot-").and_then(|(before, rest)| Some((before, rest.split_once('-')?.1))) {
+        Some((before, after)) => format!("{before}***{}", without_stand_ins(after)),
+        None => text.to_owned(),
+    }
 }

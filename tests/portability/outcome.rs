@@ -18,7 +18,9 @@ pub enum End {
     Done(Vec<String>),
     /// With warnings that this runtime does not tell.
     Untold,
-    /// With an error: its class, `message`, `resource`, `pointer`, `advice`, `status`, `url`, `attempts`, as far as they are there.
+    /// Nothing was said of an end.
+    Unended,
+    /// With an error: its `kind`, `message`, `resource`, `pointer`, `advice`, `status`, `url`, `attempts`, as far as they are there.
     Failed(Map<String, Value>),
 }
 
@@ -36,7 +38,7 @@ pub struct Outcome {
 impl Outcome {
     pub fn new() -> Self {
         let (tables, states) = Default::default();
-        Self { tables, states, root_rows: 0, end: End::Done(Vec::new()) }
+        Self { tables, states, root_rows: 0, end: End::Unended }
     }
 
     /// Adds the rows of a table, one JSON object a line.
@@ -51,9 +53,9 @@ impl Outcome {
         self.states.insert(self.root_rows, state.to_owned());
     }
 
-    /// The end: an error, whose kind or class is told, and what is known of it.
-    pub fn fail(&mut self, class: String, facts: impl IntoIterator<Item = (&'static str, Value)>) {
-        let mut known = Map::from_iter([("class".to_owned(), class.into())]);
+    /// The end: an error of this kind, and what is known of it.
+    pub fn fail(&mut self, kind: &str, facts: impl IntoIterator<Item = (&'static str, Value)>) {
+        let mut known = Map::from_iter([("kind".to_owned(), kind.into())]);
         known.extend(facts.into_iter().filter(|(_, fact)| !fact.is_null()).map(|(name, fact)| (name.to_owned(), fact)));
         self.end = End::Failed(known);
     }
@@ -62,11 +64,12 @@ impl Outcome {
         self.tables.values().map(Vec::len).sum()
     }
 
-    /// The class of the error that it ended with.
-    pub fn class(&self) -> Option<String> {
+    /// The kind of error that it ended with; `None` where all is well.
+    pub fn kind(&self) -> Option<&str> {
         match &self.end {
             End::Done(_) | End::Untold => None,
-            End::Failed(error) => error["class"].as_str().map(str::to_owned),
+            End::Failed(error) => error["kind"].as_str(),
+            End::Unended => Some("no end at all"),
         }
     }
 
@@ -92,7 +95,7 @@ impl Outcome {
         }
         made.states.values_mut().for_each(|state| *state = anonymous(state));
         made.end = match made.end {
-            End::Untold => End::Untold,
+            End::Untold | End::Unended => made.end,
             End::Done(warnings) => End::Done(warnings.iter().map(|text| anonymous(text)).collect()),
             End::Failed(error) => End::Failed(serde_json::from_str(&anonymous(&json!(error).to_string())).unwrap()),
         };
@@ -145,22 +148,9 @@ impl Outcome {
             return Some("no state can be compared".to_owned());
         }
         let is_same = match words_differ || self.end == End::Untold {
-            true => self.class() == expected.class(),
+            true => self.kind() == expected.kind(),
             false => self.end == expected.end,
         };
         (!is_same).then(|| format!("ends with\n  {:?}\n  {:?}", self.end, expected.end))
     }
-}
-
-/// Our host sorts the kinds of errors by whose move it is.
-pub fn class_of(kind: &str) -> String {
-    let class = match kind {
-        "config" => "Config",
-        "auth" | "permission" => "Auth",
-        "rate-limited" | "transient" | "schema" | "upstream" => "Source",
-        "limit" => "Policy",
-        "internal" => "Internal",
-        other => panic!("the kind of error {other}"),
-    };
-    class.to_owned()
 }

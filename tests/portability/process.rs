@@ -1,7 +1,7 @@
 //! Node and Python: a process each, driven over its standard input and output with a JSON document a line.
 
 use crate::case::Reading;
-use crate::outcome::{End, Outcome, class_of};
+use crate::outcome::{End, Outcome};
 use crate::{Runtime, tools};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
@@ -108,8 +108,7 @@ impl Runtime for Process {
                 } else {
                     let error = answer.get("error").unwrap_or_else(|| panic!("{answer}"));
                     let facts = ["message", "resource", "pointer", "advice", "status", "url", "attempts"];
-                    let class = class_of(error["kind"].as_str().unwrap());
-                    outcome.fail(class, facts.map(|name| (name, error[name].clone())));
+                    outcome.fail(error["kind"].as_str().unwrap(), facts.map(|name| (name, error[name].clone())));
                 }
             }
         }

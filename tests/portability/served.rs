@@ -1,7 +1,7 @@
 //! The connector behind HTTP, as a platform runs it: `jco serve`, with the settings in the environment.
 
 use crate::case::{Case, Reading};
-use crate::outcome::{End, Outcome, class_of};
+use crate::outcome::{End, Outcome};
 use crate::{Runtime, tools};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
@@ -62,13 +62,14 @@ impl Server {
             // It starts a process of its own, which ends with it.
             .process_group(0)
             .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let child = command.spawn().unwrap();
+        let mut server = Self { child, url: Url::parse(&format!("http://localhost:{port}/")).unwrap() };
+        let mut told = BufReader::new(server.child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let is_ready =
             told.by_ref().inspect(|line| eprintln!("{line}")).any(|line| line.starts_with("Server listening"));
         assert!(is_ready, "the server did not start");
         std::thread::spawn(move || told.for_each(|line| eprintln!("{line}")));
-        Self { child, url: Url::parse(&format!("http://localhost:{port}/")).unwrap() }
+        server
     }
 }
 
@@ -149,6 +150,5 @@ fn fail(outcome: &mut Outcome, problem: &Value) {
         ("url", "url"),
         ("attempts", "attempts"),
     ];
-    outcome
-        .fail(class_of(problem["kind"].as_str().unwrap()), names.map(|(name, member)| (name, problem[member].clone())));
+    outcome.fail(problem["kind"].as_str().unwrap(), names.map(|(name, member)| (name, problem[member].clone())));
 }

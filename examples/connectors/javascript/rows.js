@@ -5,13 +5,20 @@ import { failure } from './contract.js';
 
 /** Types of columns: in Arrow; the array of values that have one size; and how a cell of JSON becomes a value. */
 const TYPES = {
-    text: { arrow: new Utf8(), convert: String },
+    text: { arrow: new Utf8(), convert: (cell) => (typeof cell === 'string' ? cell : JSON.stringify(cell)) },
     json: { arrow: new Utf8(), convert: JSON.stringify },
-    bigint: { arrow: new Int64(), array: BigInt64Array, convert: BigInt },
-    double: { arrow: new Float64(), array: Float64Array, convert: Number },
+    bigint: { arrow: new Int64(), array: BigInt64Array, convert: integer },
+    double: { arrow: new Float64(), array: Float64Array, convert: (cell) => (typeof cell === 'number' ? cell : NaN) },
     boolean: { arrow: new Bool(), convert: (cell) => (typeof cell === 'boolean' ? cell : NaN) },
     timestamp: { arrow: new TimestampMicrosecond('UTC'), array: BigInt64Array, convert: microseconds },
 };
+
+/** A number of 64 bits, as a text of digits where it is long. Not a number where the cell is none. */
+function integer(cell) {
+    if (!Number.isInteger(cell) && !/^-?\d+$/.test(cell)) return NaN;
+    const long = BigInt(cell);
+    return BigInt.asIntN(64, long) === long ? long : NaN;
+}
 
 /** Microseconds since 1970 of a text in ISO 8601. What is finer than milliseconds is lost. */
 function microseconds(text) {

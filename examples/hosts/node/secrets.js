@@ -1,5 +1,8 @@
 import { SpileError } from './error.js';
 
+/** Where a text is sent as it is. Elsewhere it is a template, but for a raw string. */
+const PLAIN = /^\/(client|resources\/\d+\/endpoint\/auth|resource_defaults\/endpoint\/auth)(\/|$)/;
+
 /**
  * The configuration with the value of each secret in the place of its name, `{ "secret": "api_key" }`.
  *
@@ -20,9 +23,7 @@ function filling(value, pointer, secrets, missing) {
     if (!Array.isArray(value) && entries.length === 1 && key === 'secret' && typeof name === 'string') {
         const secret = secrets[name];
         if (typeof secret !== 'string') return void missing.push(withoutValue(name, pointer));
-        // In `client` and `auth` a text is sent as it is; elsewhere it is a template, but for a raw string.
-        const isPlain = pointer.startsWith('/client/') || pointer.split('/').includes('auth');
-        return isPlain ? secret : { raw_string: secret };
+        return PLAIN.test(pointer) ? secret : { raw_string: secret };
     }
     const filled = entries.map(([key, item]) => [key, filling(item, `${pointer}/${escaped(key)}`, secrets, missing)]);
     return Array.isArray(value) ? filled.map(([, item]) => item) : Object.fromEntries(filled);

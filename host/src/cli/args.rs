@@ -305,6 +305,9 @@ pub struct Verify {
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub beside: Beside,
+    /// Approve of what the component asks for
+    #[arg(long)]
+    pub approve: bool,
     /// How to print what was found
     #[arg(long, value_enum, default_value_t = Form::Table)]
     pub report: Form,

@@ -248,7 +248,12 @@ async fn verify(args: args::Verify) -> Result<()> {
     let wasm = component(&args.component)?;
     let tenant = Tenant::new("", args.beside.policy.as_deref().map(PolicyFile::read).transpose()?);
     let source = args.config.as_deref().map(|file| read(file, &args.beside)).transpose()?;
-    let report = Verification::new(&host, &tenant, source).verify(&wasm).await;
+    let is_approved = |run: &Run| {
+        let file = args.config.as_deref().unwrap_or(Path::new(""));
+        let approvals = Approvals::of_user();
+        approvals.map_or(Ok(()), |approvals| approvals.require(file, &run.grant, run.is_known(), args.approve))
+    };
+    let report = Verification::new(&host, &tenant, source, &is_approved).verify(&wasm).await;
     print(&match args.report {
         Form::Table => report.to_string(),
         Form::Json => format!("{:#}\n", report.json()),

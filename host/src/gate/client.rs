@@ -2,7 +2,6 @@
 
 use super::address;
 use super::origin::Origin;
-use super::rehearsal::Rehearsal;
 use crate::limits::Limits;
 use crate::{Class, Error, Result};
 use futures_util::future::BoxFuture;
@@ -45,8 +44,6 @@ pub struct Client {
     private: reqwest::Client,
     /// Who resolves names, where requests go through a proxy.
     proxied: Option<Arc<dyn Names>>,
-    /// What answers in the place of APIs, or learns from them.
-    rehearsal: Option<Rehearsal>,
 }
 
 /// What a client is made with.
@@ -122,8 +119,7 @@ impl Client {
             };
             builder.build().map_err(failed)
         };
-        let (public, private) = (build(false)?, build(true)?);
-        Ok(Self { public, private, proxied: proxy.is_some().then_some(names), rehearsal: None })
+        Ok(Self { public: build(false)?, private: build(true)?, proxied: proxy.is_some().then_some(names) })
     }
 
     /// Where a proxy resolves the name of a host: the first refused address that this machine knows for it.
@@ -142,19 +138,7 @@ impl Client {
         request: reqwest::Request,
     ) -> Result<reqwest::Response, reqwest::Error> {
         let client = if private { &self.private } else { &self.public };
-        let Some(rehearsal) = &self.rehearsal else { return CONNECT.scope(connect, client.execute(request)).await };
-        if let Some(answer) = rehearsal.answer(&request) {
-            return Ok(answer);
-        }
-        let asked = rehearsal.asked(&request);
-        let response = CONNECT.scope(connect, client.execute(request)).await?;
-        rehearsal.learn(asked, response).await
-    }
-
-    /// The client with something that answers in the place of APIs, or learns from them.
-    #[must_use]
-    pub fn rehearsing(self, rehearsal: Rehearsal) -> Self {
-        Self { rehearsal: Some(rehearsal), ..self }
+        CONNECT.scope(connect, client.execute(request)).await
     }
 }
 

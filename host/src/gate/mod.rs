@@ -48,7 +48,7 @@ pub use origin::Origin;
 pub use pattern::OriginPattern;
 pub use policy::Policy;
 pub use redactor::Redactor;
-pub use rehearsal::{Answer, Learned, Rehearsal};
+pub(crate) use rehearsal::{Answer, Learned, Rehearsal};
 pub use secrets::Secrets;
 pub use sender::{Counts, Gate};
 pub use tape::Tape;

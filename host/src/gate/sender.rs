@@ -10,6 +10,7 @@ use super::headers;
 use super::origin::Origin;
 use super::policy::Policy;
 use super::redactor::Redactor;
+use super::rehearsal::Rehearsal;
 use super::slots::Unfilled;
 use super::tape::{self, Tape};
 use crate::limits::{self, Limits};
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use sha2::Digest;
 use spile_connector::auth::CREDENTIAL_HEADER;
 use spile_connector::engine::transport;
 use spile_connector::request::{Request as TokenRequest, Response as TokenResponse};
@@ -59,6 +61,8 @@ pub(super) struct Run {
     policy: Policy,
     credentials: Credentials,
     client: Option<Client>,
+    /// What answers in the place of APIs, or learns from them.
+    rehearsal: Option<Rehearsal>,
     in_flight: Arc<Semaphore>,
     requests: AtomicU64,
     sent: AtomicU64,
@@ -82,18 +86,29 @@ pub struct Gate {
 impl Gate {
     /// A gate for one run.
     pub fn new(policy: Policy, credentials: Credentials, client: Client, limits: Limits) -> Self {
-        Self::with(policy, credentials, Some(client), limits)
+        Self::with(policy, credentials, Some(client), None, limits)
+    }
+
+    /// A gate with something that answers the connector in the place of APIs, or learns what they answer.
+    pub(crate) fn rehearsing(
+        policy: Policy,
+        credentials: Credentials,
+        client: Client,
+        rehearsal: Rehearsal,
+        limits: Limits,
+    ) -> Self {
+        Self::with(policy, credentials, Some(client), Some(rehearsal), limits)
     }
 
     /// A gate that lets nothing through, for a connector that is only asked for its description.
     pub fn closed() -> Self {
-        Self::with(Policy::default(), Credentials::default(), None, Limits::default())
+        Self::with(Policy::default(), Credentials::default(), None, None, Limits::default())
     }
 
     /// A gate whose requests a tape answers: without credentials, and without a way to the network. What the policy denies is denied
     /// all the same.
     pub fn replaying(policy: Policy, limits: Limits, tape: Tape) -> Self {
-        Self { tape: Some(tape), ..Self::with(policy, Credentials::default(), None, limits) }
+        Self { tape: Some(tape), ..Self::with(policy, Credentials::default(), None, None, limits) }
     }
 
     /// The gate with a tape that its requests are recorded on.
@@ -103,12 +118,30 @@ impl Gate {
         Self { tape: Some(tape), ..self }
     }
 
-    fn with(policy: Policy, credentials: Credentials, client: Option<Client>, limits: Limits) -> Self {
+    fn with(
+        policy: Policy,
+        credentials: Credentials,
+        client: Option<Client>,
+        rehearsal: Option<Rehearsal>,
+        limits: Limits,
+    ) -> Self {
         let in_flight = Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS)));
         let (requests, sent, received) = Default::default();
         let (denial, last_url, began) = (Mutex::default(), Mutex::default(), Instant::now());
-        let run =
-            Run { limits, policy, credentials, client, in_flight, requests, sent, received, denial, began, last_url };
+        let run = Run {
+            limits,
+            policy,
+            credentials,
+            client,
+            rehearsal,
+            in_flight,
+            requests,
+            sent,
+            received,
+            denial,
+            began,
+            last_url,
+        };
         Self { run: Arc::new(run), tape: None }
     }
 
@@ -177,6 +210,7 @@ impl Run {
     ) -> Result<Response<WasiBody>, Failure> {
         let start = Instant::now();
         let (mut parts, body) = request.into_parts();
+        let asked = self.rehearsal.as_ref().map(|rehearsal| (rehearsal, Rehearsal::head(&parts)));
         let (origin, mut path, mut query) = target(&parts.uri, &self.limits)?;
         if !self.policy.permits(&origin) {
             return Err(Failure::origin_not_permitted(&origin));
@@ -203,6 +237,8 @@ impl Run {
         let private = self.check_address(client, &origin).await?;
         let collected = timeout_at(start + self.limits.total_timeout, self.collect(body)).await;
         let body = collected.map_err(|_| Code::ConnectionWriteTimeout)??;
+        let asked = asked.map(|(rehearsal, head)| (rehearsal, head.chain_update(&body).finalize().into()));
+        let mut known = asked.and_then(|(rehearsal, asked)| rehearsal.answer(&asked));
         let body = slots.fill_body(&origin, &parts.headers, body).map_err(unfilled)?;
         let first_byte = shorter(options.first_byte_timeout, self.limits.first_byte_timeout);
         let between_bytes = shorter(options.between_bytes_timeout, self.limits.between_bytes_timeout);
@@ -215,8 +251,8 @@ impl Run {
         loop {
             let (mut headers, mut query) = (parts.headers.clone(), query.clone());
             let issued = match tokens {
-                Some(tokens) => Some(tokens.issue(&self).await?),
-                None => None,
+                Some(tokens) if known.is_none() => Some(tokens.issue(&self).await?),
+                _ => None,
             };
             if let Some(issued) = &issued {
                 put(&issued.placement, &mut headers, &mut query).map_err(unsendable)?;
@@ -229,11 +265,16 @@ impl Run {
                 *request.body_mut() = Some(body.clone().into());
             }
             let deadline = Instant::now() + self.limits.total_timeout;
-            let sending = client.send(private, connect, request);
-            let response = timeout_at(deadline.min(Instant::now() + first_byte), sending)
-                .await
-                .map_err(|_| Code::HttpResponseTimeout)?
-                .map_err(|error| Failure::of_client(&error, &origin, &self.limits))?;
+            let mut response = match known.take() {
+                Some(answer) => answer,
+                None => timeout_at(deadline.min(Instant::now() + first_byte), client.send(private, connect, request))
+                    .await
+                    .map_err(|_| Code::HttpResponseTimeout)?
+                    .map_err(|error| Failure::of_client(&error, &origin, &self.limits))?,
+            };
+            if let Some((rehearsal, asked)) = asked {
+                response = rehearsal.learn(asked, response, deadline, &self.limits).await?;
+            }
             let signed_with = issued.as_ref().map(|issued| issued.count);
             if let (Some(tokens), Some(issued)) = (tokens, issued) {
                 if response.status() != StatusCode::UNAUTHORIZED {

@@ -373,11 +373,11 @@ impl Run {
             credentials.keep_tokens(self.tenant.name(), &self.pipeline.name, store);
         }
         let client = self.tenant.client(operator)?;
-        let client = match &self.rehearsal {
-            Some(rehearsal) => client.rehearsing(rehearsal.clone()),
-            None => client,
+        let (policy, limits) = (self.grant.policy(), operator.limits.clone());
+        let gate = match self.rehearsal.clone() {
+            Some(rehearsal) => Gate::rehearsing(policy, credentials, client, rehearsal, limits),
+            None => Gate::new(policy, credentials, client, limits),
         };
-        let gate = Gate::new(self.grant.policy(), credentials, client, operator.limits.clone());
         Ok(match &self.tape {
             Some(tape) => gate.recording(tape.clone()),
             None => gate,

@@ -18,6 +18,7 @@ mod report;
 
 pub use report::{Check, Outcome, Report};
 
+use crate::Result;
 use crate::gate::Secrets;
 use crate::pipeline::Pipeline;
 use crate::run::Run;
@@ -32,12 +33,20 @@ pub struct Verification<'a> {
     host: &'a Host,
     tenant: &'a Tenant,
     source: Option<(Pipeline, Secrets)>,
+    /// Whether what the component asks for is approved.
+    is_approved: &'a dyn Fn(&Run) -> Result<()>,
 }
 
 impl<'a> Verification<'a> {
     /// With a source that the component reads, and the secrets that it needs; without one, only what needs none is looked at.
-    pub fn new(host: &'a Host, tenant: &'a Tenant, source: Option<(Pipeline, Secrets)>) -> Self {
-        Self { host, tenant, source }
+    /// `is_approved` fails where the component asks for more than it was granted: nothing is sent then.
+    pub fn new(
+        host: &'a Host,
+        tenant: &'a Tenant,
+        source: Option<(Pipeline, Secrets)>,
+        is_approved: &'a dyn Fn(&Run) -> Result<()>,
+    ) -> Self {
+        Self { host, tenant, source, is_approved }
     }
 
     /// Makes all checks of a component. A check whose ground is missing, since one before it failed, is skipped.
@@ -60,11 +69,12 @@ impl<'a> Verification<'a> {
             report.skip(&read::CHECKS, "it needs a source: give one with --config");
             return report;
         };
-        match Run::new(self.tenant, &connector, pipeline).await {
+        let run = Run::new(self.tenant, &connector, pipeline).await;
+        match run.and_then(|run| (self.is_approved)(&run).map(|()| run)) {
             Ok(run) => read::check(run, &secrets, &mut report).await,
             Err(error) => {
                 report.add(read::CHECKS[0], Err(told(&error)));
-                report.skip(&read::CHECKS[1..], "the source is not described");
+                report.skip(&read::CHECKS[1..], "the source is not described, or what it asks for is not approved");
             }
         }
         report

@@ -62,7 +62,8 @@ impl Reading {
             Self { batches: Vec::new(), end: Err(Error::new(Class::Internal, "nothing was read")), has_waited: false };
         let end = timeout(LONGEST, reading.go_on(run, secrets, how)).await;
         reading.end = end.unwrap_or_else(|_| {
-            Err(Error::new(Class::Internal, format!("it does not come to an end within {} s", LONGEST.as_secs())))
+            let message = format!("it does not come to an end within {} s", LONGEST.as_secs());
+            Err(Error { limit: Some(WALL.name), ..Error::new(Class::Policy, message) })
         });
         reading
     }

@@ -20,9 +20,7 @@ def fill_in(part: Any, secrets: Mapping[str, str], *, leave_others: bool = False
     match part:
         case {"secret": str(name), **others} if not others:
             if name in secrets:
-                # In `client` and `auth` a text is sent as it is; elsewhere it is a template, but for a raw string.
-                is_plain = place[:1] == ("client",) or "auth" in place
-                return secrets[name] if is_plain else {"raw_string": secrets[name]}
+                return secrets[name] if is_plain(place) else {"raw_string": secrets[name]}
             if leave_others:
                 return part
             # A JSON pointer (RFC 6901).
@@ -34,6 +32,14 @@ def fill_in(part: Any, secrets: Mapping[str, str], *, leave_others: bool = False
         case list() | tuple():
             return [of(str(at), value) for at, value in enumerate(part)]
     return part
+
+
+def is_plain(place: tuple[str, ...]) -> bool:
+    """Whether a text is sent as it is there: in `client` and in the `auth` of an endpoint. Elsewhere it is a template, but for a raw string."""
+    match place:
+        case ("client", *_) | ("resources", _, "endpoint", "auth", *_) | ("resource_defaults", "endpoint", "auth", *_):
+            return True
+    return False
 
 
 def hide(text: str | None, secrets: Mapping[str, str]) -> str | None:

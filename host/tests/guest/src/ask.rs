@@ -1,7 +1,9 @@
 //! A request as a script tells it, however odd, and what came of it.
 
 use crate::bindings::wasi::http::outgoing_handler;
-use crate::bindings::wasi::http::types::{Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
+use crate::bindings::wasi::http::types::{
+    self, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
 use crate::bindings::wasi::io::streams::StreamError;
 use crate::script::{list, optional, text};
 use serde_json::Value;

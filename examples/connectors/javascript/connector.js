@@ -55,10 +55,19 @@ function getPage({ url, headers, pageSize }, after, limit = pageSize) {
     const { value: page, size } = getJson(url(after, limit), headers, RESOURCE);
     const { columns, rows, next } = page ?? {};
     const isPage = columns?.includes?.('seq') && Array.isArray(rows) && (next === null || /^\d+$/.test(next));
+    const place = { resource: RESOURCE, url: url(after, limit) };
+    // The state is the number of the last entry, so they have to come in their order.
+    let last = after;
+    for (const row of isPage ? rows : []) {
+        const seq = row?.[columns.indexOf('seq')];
+        // What is no number at all is told with its column.
+        if (!/^\d+$/.test(seq)) continue;
+        if (BigInt(seq) <= last) throw failure('upstream', 'the entries are not in their order', place);
+        last = BigInt(seq);
+    }
     // Else it would be asked for again and again.
     if (isPage && (next === null || BigInt(next) > after))
         return { columns, rows, next, bytesOfRow: size / rows.length };
-    const place = { resource: RESOURCE, url: url(after, limit) };
     throw failure('upstream', isPage ? 'the page leads to itself' : 'the answer is no page of entries', place);
 }
 

@@ -82,7 +82,7 @@ export function defects(schema, value, pointer = '') {
     const missing = (schema.required ?? []).filter((key) => !(key in value));
     const inside = Object.entries(value).flatMap(([key, inner]) => {
         const own = schema.properties?.[key] ?? schema.additionalProperties ?? {};
-        const at = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+        const at = `${pointer}/${pointerPart(key)}`;
         return own === false ? [defect(`unknown key \`${key}\``, at)] : defects(own, inner, at);
     });
     return [...missing.map((key) => defect(`the key \`${key}\` is missing`)), ...inside];
@@ -92,22 +92,42 @@ export function defects(schema, value, pointer = '') {
  * Of `client` in the configuration: the origin, the headers of a request, and the slots. Spile takes credentials out of
  * `client.auth` and `client.headers`, and puts them on requests that have left the connector.
  */
-export function connection({ base_url: baseUrl, headers: given, auth }) {
-    let url;
-    try {
-        url = new URL(baseUrl);
-    } catch {
-        throw failure('config', 'this is no URL', { pointer: '/client/base_url' });
-    }
+export function connection({ base_url: baseUrl, headers: given = {}, auth }) {
+    const url = urlOf(baseUrl);
     const origin = `${url.protocol}//${url.hostname}:${url.port || (url.protocol === 'https:' ? 443 : 80)}`;
     const headers = { ...given };
+    for (const [name, value] of Object.entries(headers)) {
+        if (typeof value === 'string') continue;
+        throw failure('config', 'this secret was given no value', { pointer: `/client/headers/${pointerPart(name)}` });
+    }
     // In the place of a secret stands a text with its name, in hexadecimal digits.
     const standIns = JSON.stringify(headers).matchAll(/spile-slot-((?:[0-9a-f]{2})+)-/g);
     const slots = Array.from(standIns, ([, digits]) => new TextDecoder().decode(Uint8Array.fromHex(digits)));
     if (auth) {
+        if (typeof auth.credential !== 'string') {
+            throw failure('config', 'these credentials were given no value', { pointer: '/client/auth' });
+        }
         // In the place of what signs requests stands the name of a credential. This header asks for it.
         headers['spile-credential'] = auth.credential;
         slots.push(auth.credential);
     }
     return { origin, headers, slots: slots.map((name) => ({ name, origins: [origin] })) };
+}
+
+function urlOf(text) {
+    const refused = failure('config', 'this is no URL that begins with http', { pointer: '/client/base_url' });
+    let url;
+    try {
+        url = new URL(text);
+    } catch {
+        throw refused;
+    }
+    // A user and a password would be sent to nobody, and shown to everybody.
+    if (!/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) throw refused;
+    return url;
+}
+
+/** A key as it stands in a JSON pointer (RFC 6901). */
+function pointerPart(key) {
+    return key.replaceAll('~', '~0').replaceAll('/', '~1');
 }

@@ -88,7 +88,8 @@ function retryAfterOf(response) {
     const [value] = headers.get('retry-after');
     if (value === undefined) return undefined;
     const text = new TextDecoder().decode(value);
-    const wait = /^\d+$/.test(text) ? text * 1000 : Math.max(0, Date.parse(text) - Date.now());
+    const wait = /^\d{1,9}$/.test(text) ? text * 1000 : Math.max(0, Date.parse(text) - Date.now());
+    // What is no time, or one in a hundred years, is none.
     return Number.isNaN(wait) ? undefined : BigInt(wait);
 }
 

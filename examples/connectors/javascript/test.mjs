@@ -172,6 +172,9 @@ test('failures tell what, where and how often', async () => {
         [[200, {}, 'null'], 4, 'the answer is no page of entries'],
         [[200, {}, page([], '0')], 4, 'the page leads to itself'],
         [[200, {}, page([['1x', 1]], null)], 4, '`seq` is "1x", which is no bigint'],
+        [[200, {}, page([['9223372036854775808', 1]], null)], 4, 'which is no bigint'],
+        [[200, {}, page([['1', '']], null)], 4, '`amount` is "", which is no double'],
+        [[200, {}, page([['2', 1], ['1', 1]], null)], 4, 'the entries are not in their order'],
     ]) {
         api.fault = () => fault;
         await fails(code, texts);

@@ -12,6 +12,8 @@ export class Connector {
     #redact;
     /** Settles the call that is under way; there is at most one. */
     #call;
+    /** Why there can be no more calls. */
+    #broken;
 
     /**
      * @param {URL} component the transpiled module
@@ -26,20 +28,25 @@ export class Connector {
             execArgv: [],
         });
         this.#thread.on('message', (answer) => this.#call?.resolve(answer));
-        this.#thread.on('error', (error) => this.#call?.reject(brokenDown(error, component)));
-        this.#thread.on('exit', () => this.#call?.reject(brokenDown(new Error('its thread ended'), component)));
+        const broken = (error) => {
+            this.#broken ??= brokenDown(error, component);
+            this.#call?.reject(this.#broken);
+        };
+        this.#thread.on('error', broken);
+        this.#thread.on('exit', () => broken(new Error('its thread ended')));
     }
 
     /** Calls a function of the component, and throws a `SpileError` where it fails. */
     async call(name, ...parameters) {
         this.#signal?.throwIfAborted();
+        if (this.#broken) throw this.#broken;
         const abort = () => this.#call.reject(this.#signal.reason);
         this.#signal?.addEventListener('abort', abort);
-        this.#thread.ref();
-        this.#thread.postMessage({ name, parameters });
         try {
             const { value, failure } = await new Promise((resolve, reject) => {
                 this.#call = { resolve, reject };
+                this.#thread.ref();
+                this.#thread.postMessage({ name, parameters });
             });
             if (failure) throw SpileError.from(failure, this.#redact);
             return value;

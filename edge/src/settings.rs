@@ -54,7 +54,8 @@ impl Settings {
             let encoded = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC).to_string();
             let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
             let json = Value::from(secret.as_str()).to_string();
-            let json = json.trim_matches('"').to_owned();
+            // Just the quotes around it: the secret may have some of its own.
+            let json = json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned();
             [secret.clone(), encoded, form, json]
         });
         let mut forms: Vec<String> = forms.collect();

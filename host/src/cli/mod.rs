@@ -50,7 +50,7 @@ async fn command(command: Command) -> Result<()> {
         Command::Run(args) => run(args).await,
         Command::Check(args) => {
             let (mut run, secrets) = prepare(&args.source, |_| {}, HostOptions::default()).await?;
-            approved(&args.source, &run, false)?;
+            approved(&args.source.file, &run, false)?;
             use_tape(&mut run, &args.tape)?;
             run.check(&secrets).await?;
             let resources = run.description.resources.len();
@@ -80,7 +80,7 @@ async fn command(command: Command) -> Result<()> {
         }
         Command::Preview(args) => {
             let (mut run, secrets) = prepare(&args.source, |_| {}, HostOptions::default()).await?;
-            approved(&args.source, &run, false)?;
+            approved(&args.source.file, &run, false)?;
             use_tape(&mut run, &args.tape)?;
             let rows = run.preview(&secrets, &args.resource, args.rows).await?;
             print(&report::rows(&rows)?)
@@ -117,7 +117,7 @@ async fn run(args: args::Run) -> Result<()> {
     let (count_instructions, memory_images) = (args.bill.is_some(), args.memory_image.is_some());
     let options = HostOptions { count_instructions, memory_images, ..HostOptions::default() };
     let (mut run, secrets) = prepare(&args.source, at_destination, options).await?;
-    approved(&args.source, &run, args.approve)?;
+    approved(&args.source.file, &run, args.approve)?;
     use_tape(&mut run, &args.tape)?;
     let options = Options {
         resources: args.resources,
@@ -164,7 +164,7 @@ async fn prepare(
     gate::read_roots();
     let (mut pipeline, secrets) = read(&args.file, &args.beside)?;
     change(&mut pipeline);
-    let tenant = Tenant::new("", args.beside.policy.as_deref().map(PolicyFile::read).transpose()?);
+    let tenant = tenant(&args.beside)?;
     let connector = connector(args, options)?;
     let warnings: Vec<Error> = pipeline.warnings().into_iter().map(|warning| pipeline.locate(warning)).collect();
     match Run::new(&tenant, &connector, pipeline).await {
@@ -180,9 +180,9 @@ async fn prepare(
 }
 
 /// Fails where the source asks for more than what was approved of its file.
-fn approved(args: &SourceArgs, run: &Run, approve: bool) -> Result<()> {
+fn approved(file: &Path, run: &Run, approve: bool) -> Result<()> {
     let approvals = Approvals::of_user();
-    approvals.map_or(Ok(()), |approvals| approvals.require(&args.file, &run.grant, run.is_known(), approve))
+    approvals.map_or(Ok(()), |approvals| approvals.require(file, &run.grant, run.is_known(), approve))
 }
 
 fn use_tape(run: &mut Run, args: &TapeArgs) -> Result<()> {
@@ -227,6 +227,11 @@ fn read(file: &Path, args: &Beside) -> Result<(Pipeline, Secrets)> {
     Ok((pipeline, secrets))
 }
 
+/// The only tenant of the program, under the policy that it is given.
+fn tenant(args: &Beside) -> Result<Tenant> {
+    Ok(Tenant::new("", args.policy.as_deref().map(PolicyFile::read).transpose()?))
+}
+
 fn connector(args: &SourceArgs, options: HostOptions) -> Result<Connector> {
     let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..options })?;
     match &args.component {
@@ -246,13 +251,10 @@ async fn verify(args: args::Verify) -> Result<()> {
     gate::read_roots();
     let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..HostOptions::default() })?;
     let wasm = component(&args.component)?;
-    let tenant = Tenant::new("", args.beside.policy.as_deref().map(PolicyFile::read).transpose()?);
+    let tenant = tenant(&args.beside)?;
     let source = args.config.as_deref().map(|file| read(file, &args.beside)).transpose()?;
-    let is_approved = |run: &Run| {
-        let file = args.config.as_deref().unwrap_or(Path::new(""));
-        let approvals = Approvals::of_user();
-        approvals.map_or(Ok(()), |approvals| approvals.require(file, &run.grant, run.is_known(), args.approve))
-    };
+    let file = args.config.as_deref().unwrap_or(Path::new(""));
+    let is_approved = |run: &Run| approved(file, run, args.approve);
     let report = Verification::new(&host, &tenant, source, &is_approved).verify(&wasm).await;
     print(&match args.report {
         Form::Table => report.to_string(),

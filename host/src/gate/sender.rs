@@ -265,16 +265,20 @@ impl Run {
                 *request.body_mut() = Some(body.clone().into());
             }
             let deadline = Instant::now() + self.limits.total_timeout;
-            let mut response = match known.take() {
+            let response = match known.take() {
                 Some(answer) => answer,
-                None => timeout_at(deadline.min(Instant::now() + first_byte), client.send(private, connect, request))
-                    .await
-                    .map_err(|_| Code::HttpResponseTimeout)?
-                    .map_err(|error| Failure::of_client(&error, &origin, &self.limits))?,
+                None => {
+                    let sending = client.send(private, connect, request);
+                    let response = timeout_at(deadline.min(Instant::now() + first_byte), sending)
+                        .await
+                        .map_err(|_| Code::HttpResponseTimeout)?
+                        .map_err(|error| Failure::of_client(&error, &origin, &self.limits))?;
+                    match asked {
+                        Some((rehearsal, asked)) => rehearsal.learn(asked, response, deadline, &self.limits).await?,
+                        None => response,
+                    }
+                }
             };
-            if let Some((rehearsal, asked)) = asked {
-                response = rehearsal.learn(asked, response, deadline, &self.limits).await?;
-            }
             let signed_with = issued.as_ref().map(|issued| issued.count);
             if let (Some(tokens), Some(issued)) = (tokens, issued) {
                 if response.status() != StatusCode::UNAUTHORIZED {

@@ -27,7 +27,7 @@ folder=$(mktemp -d)
 server=
 end() {
     trap - EXIT
-    [ -z "$server" ] || { kill -INT "$server" 2>/dev/null && wait "$server" || true; }
+    if [ -n "$server" ]; then { kill -INT "$server" && wait "$server"; } 2>/dev/null || :; fi
     rm -rf "$folder"
 }
 trap end EXIT
@@ -44,10 +44,10 @@ postgres -D "$folder/data" -p "$port" -k "$folder" -c listen_addresses=127.0.0.1
 server=$!
 tries=0
 until psql --host=127.0.0.1 --port="$port" --username=spile --no-psqlrc --quiet --command='CREATE DATABASE spile' postgres 2>/dev/null; do
-    kill -0 "$server" 2>/dev/null && [ "$tries" -lt 300 ] || {
+    if [ "$tries" -ge 300 ] || ! kill -0 "$server" 2>/dev/null; then
         cat "$folder/log" >&2
         fail "the server did not start"
-    }
+    fi
     tries=$((tries + 1))
     sleep 0.1
 done

@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod cli;
+pub mod component;
 pub mod destination;
 mod digest;
 pub mod error;

@@ -1,8 +1,9 @@
 //! Those whose pipelines run on a host.
 
-use crate::Result;
+use crate::component::Place;
 use crate::gate::{Client, ClientOptions, TokenFiles, TokenStore};
 use crate::policy::Operator;
+use crate::{Class, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,6 +71,19 @@ impl Tenant {
             Some(policy) => operator.under(policy),
             None => operator,
         }
+    }
+
+    /// Fails where a pipeline of it may not have the host fetch its component from there: under a policy of the tenant's own, only
+    /// from a registry that the policy names among its `origins`. It is not the connector that asks there, but the host.
+    pub fn check_component(&self, place: &Place) -> Result<()> {
+        let (Some(policy), Place::Registry(reference)) = (&self.shared.policy, place) else { return Ok(()) };
+        let origin = reference.origin()?;
+        if policy.within.iter().flatten().any(|pattern| pattern.matches(&origin)) {
+            return Ok(());
+        }
+        Err(Error::new(Class::Policy, "the policy does not let a pipeline have its component from this registry")
+            .fact("component", reference)
+            .advice(format!("name {origin} in `origins` of the policy, or give the component with `--component`")))
     }
 
     /// Where refresh tokens are kept.

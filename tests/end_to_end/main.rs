@@ -32,6 +32,7 @@ mod parquet;
 mod policy;
 mod program;
 mod records;
+mod registry;
 mod server;
 mod setting;
 mod shaping;

@@ -1,5 +1,7 @@
 //! What the program is told.
 
+use crate::Error;
+use crate::component::{Place, Reference};
 use crate::gate::OriginPattern;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -28,6 +30,10 @@ pub enum Command {
     New(New),
     /// See whether a component keeps to the contract, whatever it reads
     Verify(Verify),
+    /// Send a component to a registry, where `run` and others find it by its digest
+    Push(Push),
+    /// Fetch a component from a registry, keep it, and say its digest
+    Pull(Pull),
     /// Turn a Python file that uses dlt's `rest_api_source` into a pipeline file; runs no Python
     Import(Import),
     /// Show, forget, save or put back where a pipeline goes on
@@ -136,9 +142,9 @@ pub struct SourceArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub beside: Beside,
-    /// Another component than the one that travels inside the program
-    #[arg(long, value_name = "PATH")]
-    pub component: Option<PathBuf>,
+    /// Another component than the file's, or than the one that travels inside the program: a path, or oci://HOST/NAME@sha256:…
+    #[arg(long, value_name = "COMPONENT", value_parser = component)]
+    pub component: Option<Place>,
 }
 
 /// What is said beside a file.
@@ -298,8 +304,9 @@ pub enum Language {
 /// API that only fails. Without `--config` it looks at what needs no source.
 #[derive(Args)]
 pub struct Verify {
-    /// The component
-    pub component: PathBuf,
+    /// The component: a path, or oci://HOST/NAME@sha256:…
+    #[arg(value_parser = component)]
+    pub component: Place,
     /// A pipeline for it, or a bare source
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -311,6 +318,27 @@ pub struct Verify {
     /// How to print what was found
     #[arg(long, value_enum, default_value_t = Form::Table)]
     pub report: Form,
+}
+
+/// The registry is asked as the user whom `docker login` or `podman login` has made known to it. One on this machine needs no TLS.
+#[derive(Args)]
+pub struct Push {
+    /// The component's file
+    pub component: PathBuf,
+    /// What it is called there
+    #[arg(value_name = "oci://HOST/NAME:TAG", value_parser = reference)]
+    pub reference: Reference,
+}
+
+/// The registry is asked as the user whom `docker login` or `podman login` has made known to it. One on this machine needs no TLS.
+#[derive(Args)]
+pub struct Pull {
+    /// What it is called there: by a tag, or by its digest
+    #[arg(value_name = "oci://HOST/NAME[:TAG][@sha256:…]", value_parser = reference)]
+    pub reference: Reference,
+    /// Write it into a file too
+    #[arg(long, short, value_name = "FILE.wasm")]
+    pub output: Option<PathBuf>,
 }
 
 /// Looks for a call of `rest_api_source` or `rest_api_resources` with a dict, and where there is none, for a dict annotated as
@@ -333,6 +361,18 @@ pub enum Form {
     Table,
     /// One JSON object
     Json,
+}
+
+fn component(text: &str) -> Result<Place, String> {
+    text.parse().map_err(|error| in_one_line(&error))
+}
+
+fn reference(text: &str) -> Result<Reference, String> {
+    text.parse().map_err(|error| in_one_line(&error))
+}
+
+fn in_one_line(error: &Error) -> String {
+    [&error.message, error.advice.as_deref().unwrap_or_default()].join("; ")
 }
 
 fn rows(text: &str) -> Result<usize, String> {

@@ -8,6 +8,7 @@ mod progress;
 mod records;
 mod report;
 
+use crate::component::{Artifact, Place, Registry, Store};
 use crate::gate::{self, Secrets, Tape};
 use crate::limits::{Limit, Limits};
 use crate::pipeline::{self, Pipeline};
@@ -87,6 +88,8 @@ async fn command(command: Command) -> Result<()> {
         }
         Command::New(args) => print(&new::write(&args)?),
         Command::Verify(args) => verify(args).await,
+        Command::Push(args) => push(&args).await,
+        Command::Pull(args) => pull(&args).await,
         Command::Import(args) => {
             let imported = import::read(&args.file, args.source.as_deref())?;
             diagnostic::warn_in_file(&imported.warnings);
@@ -165,7 +168,11 @@ async fn prepare(
     let (mut pipeline, secrets) = read(&args.file, &args.beside)?;
     change(&mut pipeline);
     let tenant = tenant(&args.beside)?;
-    let connector = connector(args, options)?;
+    if let (None, Some(place)) = (&args.component, &pipeline.component) {
+        tenant.check_component(place).map_err(|error| pipeline.locate_component(error))?;
+    }
+    let place = args.component.as_ref().or(pipeline.component.as_ref());
+    let connector = connector(place, options).await?;
     let warnings: Vec<Error> = pipeline.warnings().into_iter().map(|warning| pipeline.locate(warning)).collect();
     match Run::new(&tenant, &connector, pipeline).await {
         Ok(run) => {
@@ -232,25 +239,41 @@ fn tenant(args: &Beside) -> Result<Tenant> {
     Ok(Tenant::new("", args.policy.as_deref().map(PolicyFile::read).transpose()?))
 }
 
-fn connector(args: &SourceArgs, options: HostOptions) -> Result<Connector> {
+async fn connector(place: Option<&Place>, options: HostOptions) -> Result<Connector> {
     let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..options })?;
-    match &args.component {
+    match place {
         None => host.load_built_in(),
-        Some(path) => host.load(&component(path)?),
+        Some(place) => host.load(&component(place).await?),
     }
 }
 
 /// The bytes of a component.
-fn component(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .map_err(|error| Error::new(Class::Config, format!("failed to read {}: {error}", path.display())))
+async fn component(place: &Place) -> Result<Vec<u8>> {
+    place.read(|warning| diagnostic::warn_in_file(&[warning])).await
+}
+
+async fn push(args: &args::Push) -> Result<()> {
+    let component = Artifact::new(component(&Place::File(args.component.clone())).await?)?;
+    let title = component.title();
+    let pinned = Registry::of(&args.reference, None)?.push(&args.reference, component).await?;
+    print(&format!("pushed {title} to {}\npinned: {pinned}\n", args.reference))
+}
+
+async fn pull(args: &args::Pull) -> Result<()> {
+    let pulled = Registry::of(&args.reference, Store::of_user())?.pull(&args.reference).await?;
+    diagnostic::warn_in_file(pulled.warning().as_slice());
+    if let Some(path) = &args.output {
+        std::fs::write(path, &pulled.wasm)
+            .map_err(|error| Error::new(Class::Config, format!("failed to write {}: {error}", path.display())))?;
+    }
+    print(&report::pulled(&pulled.pinned, &Artifact::new(pulled.wasm)?))
 }
 
 /// Has a component verified, and fails where a check does.
 async fn verify(args: args::Verify) -> Result<()> {
     gate::read_roots();
     let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..HostOptions::default() })?;
-    let wasm = component(&args.component)?;
+    let wasm = component(&args.component).await?;
     let tenant = tenant(&args.beside)?;
     let source = args.config.as_deref().map(|file| read(file, &args.beside)).transpose()?;
     let file = args.config.as_deref().unwrap_or(Path::new(""));

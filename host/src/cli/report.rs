@@ -2,6 +2,7 @@
 
 use super::args::Form;
 use crate::changes::{ChangeKind, Changes, plural, shown};
+use crate::component::{Artifact, Digest, Reference};
 use crate::destination::Target;
 use crate::pipeline::Pipeline;
 use crate::run::{Bill, Report, Run};
@@ -119,6 +120,17 @@ pub fn bill(bill: &Bill, form: Form) -> String {
         shown.add_row(vec![name.replace('_', " "), value.to_string()]);
     }
     format!("\n{shown}\n")
+}
+
+/// A component that was fetched, and how a pipeline and a policy name it from now on.
+pub fn pulled(pinned: &Reference, component: &Artifact) -> String {
+    format!(
+        "{}, {} bytes\nimports: {}\n\nin a pipeline: `component: {pinned}`\nin a policy:   `component: {}`\n",
+        component.title(),
+        component.wasm.len(),
+        component.imports().join(", "),
+        Digest::of(&component.wasm),
+    )
 }
 
 /// What a file asks for.

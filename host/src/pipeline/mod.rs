@@ -5,6 +5,7 @@
 pub mod document;
 pub mod source;
 
+use crate::component::Place;
 use crate::policy::{Operator, PolicyFile};
 use crate::{Class, Error, Result};
 use document::Document;
@@ -27,6 +28,9 @@ struct PipelineFile {
     name: Option<String>,
     /// What to read, in the dialect of dlt's `rest_api_source`.
     source: Map<String, Value>,
+    /// Another component than the one that travels inside the program: its path, which begins at the folder of this file, or
+    /// `oci://HOST/NAME@sha256:…` for one in a registry.
+    component: Option<String>,
     /// Values of path variables, by name.
     #[serde(default)]
     params: Map<String, Value>,
@@ -59,6 +63,8 @@ pub struct Pipeline {
     pub name: String,
     /// What to read: the connector checks it.
     pub source: Value,
+    /// The component that reads it; None for the one that travels inside the program. Who runs the pipeline loads it.
+    pub component: Option<Place>,
     /// Values of path variables.
     pub params: Map<String, Value>,
     /// `parent.field`, by path variable.
@@ -80,6 +86,9 @@ pub struct Pipeline {
     /// Where the source stands in the file: `/source`, or nothing where the file is the source.
     source_at: &'static str,
 }
+
+/// Where a file says which component reads it.
+const COMPONENT_AT: &str = "/component";
 
 /// The JSON Schema of a pipeline file.
 pub fn schema() -> Value {
@@ -104,6 +113,7 @@ impl Pipeline {
         let mut pipeline = Self::new(document, stem)?;
         pipeline.folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
         pipeline.secrets_file = pipeline.secrets_file.map(|file| pipeline.folder.join(file));
+        pipeline.component = pipeline.component.map(|place| place.from_folder(&pipeline.folder));
         Ok(pipeline)
     }
 
@@ -133,7 +143,9 @@ impl Pipeline {
             return Err(no_pipeline(&document));
         };
         let name = file.name.unwrap_or_else(|| stem.to_owned());
+        let component = file.component.as_deref().map(|place| component(place, &document)).transpose()?;
         Ok(Self {
+            component,
             source: Value::Object(file.source),
             params: file.params,
             bindings: file.bindings,
@@ -148,6 +160,11 @@ impl Pipeline {
             document,
             source_at,
         })
+    }
+
+    /// Adds the place in the file to an error about the component.
+    pub fn locate_component(&self, error: Error) -> Error {
+        error.in_file(&self.document, &self.document.place(COMPONENT_AT))
     }
 
     /// Adds the place in the file to an error that has a pointer into the source.
@@ -167,6 +184,15 @@ impl Pipeline {
 /// the pipeline's name, which DuckDB could not tell from it.
 fn dataset(name: &str) -> String {
     format!("{}_dataset", spile_connector::shape::naming::identifier(name))
+}
+
+/// Where the component is. What may run may not change under the file, so a reference has a digest.
+fn component(place: &str, document: &Document) -> Result<Place> {
+    let pinned = |place: Place| match &place {
+        Place::Registry(reference) => reference.pinned().map(|_| place),
+        Place::File(_) => Ok(place),
+    };
+    place.parse().and_then(pinned).map_err(|error: Error| error.in_file(document, &document.place(COMPONENT_AT)))
 }
 
 fn typed(document: &Document, value: Value) -> Result<PipelineFile> {
@@ -229,6 +255,17 @@ mod tests {
         assert_eq!(pipeline.dataset, "a_b_dataset");
         let error = pipeline.locate(Error::new(Class::Config, "x").at("/client/base_url"));
         assert_eq!(error.places[0].to_string(), "shop.yaml:4:5");
+    }
+
+    #[test]
+    fn a_component_in_a_registry_is_pinned() {
+        let with = |component: &str| pipeline(&format!("source: {{}}\ncomponent: {component}\n"));
+        assert_eq!(with("a/b.wasm").unwrap().component, Some(Place::File("a/b.wasm".into())));
+        let pinned = format!("oci://a.example/b@sha256:{:064}", 0);
+        assert_eq!(with(&pinned).unwrap().component.unwrap().to_string(), pinned);
+        let error = with("oci://a.example/b:1").err().unwrap();
+        assert!(error.message.contains("has no digest"), "{error}");
+        assert_eq!(error.places[0].to_string(), "shop.yaml:2:1");
     }
 
     #[test]

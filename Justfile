@@ -23,6 +23,14 @@ build: setup
     cargo build --release --workspace
     @ls -l "{{ target }}/release/spile" "{{ target }}/release/spile.wasm"
 
+# Build the wheel and the npm packages, into `packages` in Cargo's target folder
+packages: build setup-destinations setup-packages
+    scripts/packages.sh "{{ target }}"
+
+# Try the ways to install, each where nothing else is: the wheel, the npm packages, `cargo install --path host`
+try-packages: packages
+    scripts/try-packages.sh "{{ target }}"
+
 # Build the components, and say how large they are and what they import
 component: build
     @scripts/component.sh "{{ target }}/release"
@@ -70,6 +78,10 @@ setup-test:
 # Find or fetch what runs components in the tests: companions of Node and Python, jco; and see that Chromium is there
 setup-portability:
     @scripts/setup-portability.sh
+
+# Find or fetch what only `packages` needs: maturin, jco
+setup-packages:
+    @scripts/setup-packages.sh
 
 # Find or fetch what only `bench` needs: dlt with all that makes it fast
 setup-bench:

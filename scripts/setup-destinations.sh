@@ -34,7 +34,8 @@ set_up() {
     fi
     library=$drivers/libadbc_driver_$1.so
     manifest=$drivers/$1.toml
-    if [ -s "$library" ] && grep -qsFx "version = \"$version\"" "$manifest"; then
+    licenses=$drivers/licenses/$1
+    if [ -s "$library" ] && [ -d "$licenses" ] && grep -qsFx "version = \"$version\"" "$manifest"; then
         say "found $2's ADBC driver $version: $library"
         return
     fi
@@ -70,6 +71,9 @@ entrypoint = "$4"
 $platform = "$library"
 EOF
     # The manifest last: where it stands, the library does.
+    rm -rf "$licenses"
+    mkdir -p "$drivers/licenses"
+    mv "$temporary/adbc_driver_$1-$version.dist-info/licenses" "$licenses"
     mv -f "$temporary/adbc_driver_$1/libadbc_driver_$1.so" "$library"
     mv -f "$temporary/manifest" "$manifest"
     rm -rf "$temporary"

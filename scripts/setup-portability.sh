@@ -1,6 +1,6 @@
 #!/bin/sh
 # Finds or fetches what only the tests of portability need: the companions of the examples for Node and Python, and jco. Says what it
-# finds and what it fetches.
+# finds and what it fetches. Given `node`, only what reads in Node.
 set -eu
 cd "$(dirname -- "$0")/.."
 
@@ -52,10 +52,11 @@ set_up_python() {
 command -v npm >/dev/null 2>&1 || fail "npm is missing" "install node and npm (packages \`nodejs\` and \`npm\` of your system), then run this again"
 node -e 'const [major, minor] = process.versions.node.split("."); process.exit(Number(major < 20 || (major == 20 && minor < 11)))' ||
     fail "this node is too old" "install Node 20.11 or newer, then run this again"
+set_up_node "what reads in Node" examples/hosts/node "$folder/node/examples/hosts/node"
+if [ "${1:-}" = node ]; then exit; fi
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || fail "there is no Chromium at ${CHROMIUM:-/usr/bin/chromium}" \
     "install it (package \`chromium\` on Debian), then run this again" "or give the path of its program in the environment variable CHROMIUM"
 say "found Chromium: ${CHROMIUM:-/usr/bin/chromium}"
-set_up_node "what reads in Node" examples/hosts/node "$folder/node/examples/hosts/node"
 set_up_node "what reads in a browser" examples/browser "$folder/node/examples/browser"
 set_up_node "what makes connectors of JavaScript" examples/connectors/javascript "$folder/node/examples/connectors/javascript"
 set_up_node jco tests/portability "$folder/jco"

@@ -83,7 +83,8 @@ set_up_duckdb() {
     esac
     library=$drivers/$3
     manifest=$drivers/duckdb.toml
-    if [ -s "$library" ] && grep -qsFx "version = \"$duckdb_version\"" "$manifest"; then
+    licence=$drivers/licenses/duckdb/LICENSE
+    if [ -s "$library" ] && [ -s "$licence" ] && grep -qsFx "version = \"$duckdb_version\"" "$manifest"; then
         say "found DuckDB's ADBC driver $duckdb_version: $library"
         return
     fi
@@ -119,6 +120,8 @@ entrypoint = "duckdb_adbc_init"
 $2 = "$library"
 EOF
     # The manifest last: where it stands, the library does.
+    mkdir -p "$drivers/licenses/duckdb"
+    mv -f "$temporary/node_modules/@duckdb/node-bindings-$1/LICENSE" "$licence"
     mv -f "$temporary/node_modules/@duckdb/node-bindings-$1/$3" "$library"
     mv -f "$temporary/duckdb.toml" "$manifest"
     rm -rf "$temporary"

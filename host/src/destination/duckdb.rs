@@ -94,6 +94,7 @@ const DRIVER: DriverName = DriverName {
     database: "DuckDB",
     manifest: "duckdb",
     variable: "SPILE_ADBC_DUCKDB",
+    recipe: "setup",
     entry_point: "duckdb_adbc_init",
 };
 

@@ -119,6 +119,7 @@ const DRIVER: DriverName = DriverName {
     database: "PostgreSQL",
     manifest: "postgresql",
     variable: "SPILE_ADBC_POSTGRESQL",
+    recipe: "setup-destinations",
     entry_point: "AdbcDriverPostgresqlInit",
 };
 

@@ -103,6 +103,7 @@ const DRIVER: DriverName = DriverName {
     database: "SQLite",
     manifest: "sqlite",
     variable: "SPILE_ADBC_SQLITE",
+    recipe: "setup-destinations",
     entry_point: "AdbcDriverSqliteInit",
 };
 

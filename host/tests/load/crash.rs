@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    ffi::OsStr,
     io::{BufRead, BufReader, Lines},
     process::{self, ChildStdout, Command, Stdio},
 };
@@ -31,12 +30,8 @@ pub struct Child {
 
 impl Child {
     pub fn start(target: &Target, task: &str) -> Self {
-        Self::start_with(target, task, &[])
-    }
-
-    pub fn start_with(target: &Target, task: &str, variables: &[(&str, &OsStr)]) -> Self {
         let program = Command::new(env::current_exe().unwrap());
-        Self::of(Self::command(program, target, task).envs(variables.iter().copied()))
+        Self::of(&mut Self::command(program, target, task))
     }
 
     /// What is to be said to this program, or to a shell that ends with it, for a task.

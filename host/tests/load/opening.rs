@@ -1,6 +1,8 @@
 //! Files that cannot be opened.
 
-use std::{ffi::OsStr, fs, path::Path};
+use std::{env, ffi::OsStr, fs, path::Path, process::Command};
+#[cfg(target_os = "linux")]
+use std::{os::unix::fs::symlink, path::PathBuf};
 
 use spile_host::{
     Class, Error,
@@ -73,13 +75,18 @@ fn a_query_reads_only() {
 
 /// What a process says that tries to open a database where no driver is installed.
 fn without_driver(variables: &[(&str, &OsStr)]) -> String {
+    without_driver_in(&env::current_exe().unwrap(), variables)
+}
+
+/// The same, in a process of a copy of this program.
+fn without_driver_in(program: &Path, variables: &[(&str, &OsStr)]) -> String {
     let database = Database::new(Kind::DuckDb);
     let nowhere = database.directory.path().as_os_str();
     let bare =
         [("HOME", nowhere), ("XDG_DATA_HOME", nowhere), ("XDG_CONFIG_HOME", nowhere), ("ADBC_DRIVER_PATH", nowhere)];
     let empty = [("SPILE_ADBC_DUCKDB", OsStr::new(""))];
     let variables: Vec<_> = bare.into_iter().chain(empty).chain(variables.iter().copied()).collect();
-    let output = Child::start_with(&database.target(), "open", &variables).output();
+    let output = Child::of(Child::command(Command::new(program), &database.target(), "open").envs(variables)).output();
     assert_eq!(database.path.exists(), output.contains("published"), "{output}");
     output
 }
@@ -88,22 +95,49 @@ fn without_driver(variables: &[(&str, &OsStr)]) -> String {
 fn a_missing_driver_is_named_with_the_ways_to_get_it() {
     let output = without_driver(&[]);
     assert!(output.contains("there is no ADBC driver for DuckDB; looked in: "), "{output}");
-    assert!(output.contains("run `./justw setup`, or let SPILE_ADBC_DUCKDB name the library"), "{output}");
+    assert!(
+        output.contains("run `./justw setup` in Spile's folder, or let SPILE_ADBC_DUCKDB name the library"),
+        "{output}"
+    );
     let output = without_driver(&[("SPILE_ADBC_DUCKDB", OsStr::new("/nowhere/libduckdb.so"))]);
     assert!(output.contains("the driver that SPILE_ADBC_DUCKDB names cannot be loaded"), "{output}");
     assert!(output.contains("/nowhere/libduckdb.so"), "{output}");
 }
 
+/// The library of DuckDB that this process has loaded.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_driver_can_be_named_by_its_library() {
+fn library() -> PathBuf {
     let database = Database::new(Kind::DuckDb);
     let (_loader, _) = database.begin(merge_users());
-    // The library that this process has loaded just now.
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let library =
         maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..])).find(|path| path.contains("duckdb.so"));
-    let library = library.expect("a loaded library of DuckDB");
-    let output = without_driver(&[("SPILE_ADBC_DUCKDB", OsStr::new(library))]);
+    library.expect("a loaded library of DuckDB").into()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_driver_can_be_named_by_its_library() {
+    let output = without_driver(&[("SPILE_ADBC_DUCKDB", library().as_os_str())]);
+    assert!(output.contains("published"), "{output}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_package_brings_drivers_beside_its_program() {
+    // In Cargo's folder, where this program can have another name.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let package = directory.path().join("package");
+    let (programs, drivers) = (package.join("bin"), package.join("share").join("spile").join("drivers"));
+    fs::create_dir_all(&programs).unwrap();
+    fs::create_dir_all(&drivers).unwrap();
+    fs::hard_link(env::current_exe().unwrap(), programs.join("program")).unwrap();
+    let linked = directory.path().join("program");
+    symlink(programs.join("program"), &linked).unwrap();
+    let output = without_driver_in(&linked, &[]);
+    assert!(output.contains(&format!("looked in: {}", drivers.display())), "{output}");
+    // The library alone: a manifest would have to name it by its absolute path.
+    symlink(library(), drivers.join("libduckdb.so")).unwrap();
+    let output = without_driver_in(&linked, &[]);
     assert!(output.contains("published"), "{output}");
 }

@@ -47,6 +47,10 @@ lint: setup
     scripts/deny.sh
     scripts/shellcheck.sh
 
+# Build the documents as a book (book in Cargo's target folder), and check their links
+book: setup
+    @scripts/book.sh "{{ target }}"
+
 # Measure Spile beside a native reference and dlt 1.31, over HTTP on this machine; `--help` tells how to choose, `--smoke` is quick
 bench *ARGUMENTS: build setup-destinations setup-bench
     "{{ target }}/release/bench-rest" {{ ARGUMENTS }}

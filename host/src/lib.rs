@@ -14,6 +14,8 @@ pub mod limits;
 pub mod load;
 pub mod pipeline;
 pub mod policy;
+#[cfg(test)]
+mod reference;
 pub mod run;
 pub mod sandbox;
 pub mod tenant;

@@ -1,4 +1,4 @@
-//! The examples: a README leads to rows, word by word in a clean folder, and their own tests pass.
+//! The examples: a README leads to rows, word by word in a clean folder, and their own tests pass. So does the start of the documents.
 
 use crate::tools::{self, COMPONENT, ROOT, run};
 use std::fs;
@@ -13,20 +13,26 @@ struct Readme {
 }
 
 impl Readme {
-    /// What stands after `<!-- not run: reason -->` is left out.
+    /// What stands after `<!-- not run: reason -->` is left out; what stands after `<!-- file: name -->` is written into that file.
     fn read(file: &Path) -> Self {
         let text = fs::read_to_string(file).unwrap();
         let (mut script, mut printed, mut is_run) = (String::new(), String::new(), true);
         // What is shown after code of another language is not of the script.
         let mut is_of_script = false;
+        let mut file = None;
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
             if line.starts_with("<!-- not run: ") {
                 is_run = false;
+            } else if let Some(name) = line.strip_prefix("<!-- file: ") {
+                file = name.strip_suffix(" -->");
             } else if let Some(kind) = line.strip_prefix("```").filter(|kind| !kind.is_empty()) {
                 let block: String =
                     lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
                 match kind {
+                    _ if file.is_some() => {
+                        script += &format!("cat >{} <<'END OF FILE'\n{block}END OF FILE\n", file.take().unwrap());
+                    }
                     "sh" if is_run => script += &block,
                     "text" if is_of_script => printed += &block,
                     _ => {}
@@ -46,6 +52,7 @@ impl Readme {
             .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n{}", self.script)])
             .current_dir(ROOT)
             .env("TMPDIR", folder.path())
+            .env("XDG_STATE_HOME", folder.path().join("state"))
             .env("CARGO_TARGET_DIR", COMPONENT.ancestors().nth(2).unwrap())
             .stdin(Stdio::null())
             .output()
@@ -79,6 +86,13 @@ fn each_readme_leads_to_rows() {
     }
     // The page itself is for a person, and has tests of its own.
     Readme::read(&Path::new(ROOT).join("examples/browser/README.md")).follow("browser");
+}
+
+#[test]
+fn the_start_leads_to_rows() {
+    let start = Readme::read(&Path::new(ROOT).join("docs/start.md"));
+    assert!(start.script.contains("spile run platform.yaml"), "reads the mock API");
+    assert!(start.follow("start") > 20, "says what is printed");
 }
 
 #[test]

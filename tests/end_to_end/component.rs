@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use wasmparser::{Parser, Payload};
+use spile_host::component::Artifact;
 
 use crate::program::PROGRAM;
 
@@ -14,19 +14,8 @@ fn the_component_imports_what_the_list_says() {
     let component =
         fs::read(Path::new(PROGRAM).with_file_name("spile.wasm")).expect("the component beside the program");
     assert!(component == spile_host::COMPONENT, "the component beside the program is not the one within it");
-    let mut imports = Vec::new();
-    let mut depth = 0;
-    for payload in Parser::new(0).parse_all(&component) {
-        match payload.unwrap() {
-            // Nested modules and components import from the outer one, not from the host.
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth -= 1,
-            Payload::ComponentImportSection(section) if depth == 0 => {
-                imports.extend(section.into_iter().map(|import| import.unwrap().name.name.to_owned() + "\n"));
-            }
-            _ => {}
-        }
-    }
+    let artifact = Artifact::new(component.clone()).unwrap();
+    let mut imports: Vec<_> = artifact.imports().iter().map(|import| format!("{import}\n")).collect();
     imports.sort();
     println!("{} bytes; it imports\n{}", component.len(), imports.concat());
     assert_eq!(imports.concat(), include_str!("imports.txt"));

@@ -2,10 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -16,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     program::{Call, Outcome, PROGRAM},
+    server::Server,
     setting::{DATASET, SHIPPED, Setting},
 };
 
@@ -26,8 +25,7 @@ const HTPASSWD: &str = "tester:$2y$05$abcdefghijklmnopqrstuu1AmUp.Kg9NchQfUJlmTD
 
 /// A registry of a test. It ends, and what it has is gone, when this is dropped.
 struct Registry {
-    port: u16,
-    process: Child,
+    server: Server,
     folder: TempDir,
 }
 
@@ -37,23 +35,12 @@ impl Registry {
         if let Some(users) = htpasswd {
             fs::write(folder.path().join("htpasswd"), users).unwrap();
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/registry-server.sh");
-        let mut process = Command::new(script)
-            .arg(port.to_string())
-            .arg(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{script}: {error}"));
-        let said = BufReader::new(process.stdout.take().unwrap()).lines().next();
-        assert!(said.is_some_and(|line| line.unwrap() == "ready"), "no registry: its script says above why");
-        Self { port, process, folder }
+        Self { server: Server::start("registry-server.sh", &[folder.path()]), folder }
     }
 
     /// `oci://…` for this name.
     fn reference(&self, name: &str) -> String {
-        format!("oci://127.0.0.1:{}/{name}", self.port)
+        format!("oci://127.0.0.1:{}/{name}", self.server.port)
     }
 
     /// The file in which it keeps what has this digest.
@@ -61,17 +48,6 @@ impl Registry {
         let digits = digest.digits();
         let blobs = self.folder.path().join("storage/docker/registry/v2/blobs/sha256");
         blobs.join(&digits[..2]).join(digits).join("data")
-    }
-
-    fn stop(&mut self) {
-        drop(self.process.stdin.take());
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
@@ -112,7 +88,7 @@ fn built_in() -> Digest {
 
 #[test]
 fn a_component_is_pushed_pulled_and_run_by_its_digest() {
-    let mut registry = Registry::start(None);
+    let registry = Registry::start(None);
     let setting = Setting::new(Options { apps: 3, ..Options::default() });
     let folder = setting.folder();
     let tagged = registry.reference("team/spile:0.1.0");
@@ -145,10 +121,11 @@ fn a_component_is_pushed_pulled_and_run_by_its_digest() {
         "{refused:?}"
     );
     in_order(run(under_policy(Path::new(SHIPPED)).with(["--component", &pinned])));
-    let registry_too = format!("origins: ['{api}', 'http://127.0.0.1:{}']\nallow_private: ['{api}']\n", registry.port);
+    let registry_too =
+        format!("origins: ['{api}', 'http://127.0.0.1:{}']\nallow_private: ['{api}']\n", registry.server.port);
     fs::write(&policy, registry_too).unwrap();
     in_order(run(under_policy(&file)));
-    registry.stop();
+    drop(registry);
     in_order(run(call(&file)));
 
     // Damage in the store is told, and healed only from the registry.
@@ -206,7 +183,7 @@ fn a_registry_that_knows_its_users_is_asked_as_one_of_them() {
     let log_in = |password: &str| {
         let auth = STANDARD.encode(format!("{USER}:{password}"));
         fs::create_dir_all(folder.join("docker")).unwrap();
-        let config = format!(r#"{{"auths": {{"127.0.0.1:{}": {{"auth": "{auth}"}}}}}}"#, registry.port);
+        let config = format!(r#"{{"auths": {{"127.0.0.1:{}": {{"auth": "{auth}"}}}}}}"#, registry.server.port);
         fs::write(folder.join("docker/config.json"), config).unwrap();
         auth
     };
@@ -221,7 +198,7 @@ fn a_registry_that_knows_its_users_is_asked_as_one_of_them() {
     log_in(PASSWORD);
     push().ended_with(0);
     spile(folder, "pull").with([&*tagged]).outcome().ended_with(0);
-    let helper = format!(r#"{{"credHelpers": {{"127.0.0.1:{}": "none-of-that-name"}}}}"#, registry.port);
+    let helper = format!(r#"{{"credHelpers": {{"127.0.0.1:{}": "none-of-that-name"}}}}"#, registry.server.port);
     fs::write(folder.join("docker/config.json"), helper).unwrap();
     let unreadable = push().ended_with(3);
     assert!(unreadable.stderr.contains("cannot be read"), "{unreadable:?}");

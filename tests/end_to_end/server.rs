@@ -1,8 +1,9 @@
-//! A PostgreSQL server for the tests of this process, and databases in it.
+//! Servers that tests start of their own: any that a script starts, and a PostgreSQL server for all tests of this process, with its databases.
 
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         LazyLock,
@@ -12,25 +13,38 @@ use std::{
 
 use spile_host::destination::{self, Access, Resources, Target};
 
-/// Ends when this process does: the script waits for the end of its standard input.
-struct Server {
-    port: u16,
-    _process: Child,
+/// A server of a script in `scripts`, on a port of its own. It ends when its standard input does, and so when this process does.
+pub struct Server {
+    pub port: u16,
+    process: Child,
 }
 
-static SERVER: LazyLock<Server> = LazyLock::new(|| {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/postgres-server.sh");
-    let mut process = Command::new(script)
-        .arg(port.to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{script}: {error}"));
-    let said = BufReader::new(process.stdout.take().unwrap()).lines().next();
-    assert!(said.is_some_and(|line| line.unwrap() == "ready"), "no PostgreSQL server: its script says above why");
-    Server { port, _process: process }
-});
+impl Server {
+    /// Starts it, and waits until it is ready. The script takes the port, and these arguments.
+    pub fn start(script: &str, arguments: &[&Path]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut process = Command::new(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts")).join(script))
+            .arg(port.to_string())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{script}: {error}"));
+        let said = BufReader::new(process.stdout.take().unwrap()).lines().next();
+        assert!(said.is_some_and(|line| line.unwrap() == "ready"), "{script} started no server: it says above why");
+        Self { port, process }
+    }
+}
+
+/// Waits until nothing of it is left.
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start("postgres-server.sh", &[]));
 
 /// The address of a database.
 pub fn address(database: &str) -> String {

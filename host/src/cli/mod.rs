@@ -255,12 +255,12 @@ async fn component(place: &Place) -> Result<Vec<u8>> {
 async fn push(args: &args::Push) -> Result<()> {
     let component = Artifact::new(component(&Place::File(args.component.clone())).await?)?;
     let title = component.title();
-    let pinned = Registry::of(&args.reference, None)?.push(&args.reference, component).await?;
+    let pinned = Registry::of(&args.reference, None).push(component).await?;
     print(&format!("pushed {title} to {}\npinned: {pinned}\n", args.reference))
 }
 
 async fn pull(args: &args::Pull) -> Result<()> {
-    let pulled = Registry::of(&args.reference, Store::of_user())?.pull(&args.reference).await?;
+    let pulled = Registry::of(&args.reference, Store::of_user()).pull().await?;
     diagnostic::warn_in_file(pulled.warning().as_slice());
     if let Some(path) = &args.output {
         std::fs::write(path, &pulled.wasm)

@@ -3,6 +3,7 @@
 
 use super::Digest;
 use crate::{Class, Error, Result};
+use bytes::Bytes;
 use oci_client::client::{Config, ImageLayer};
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest};
 use serde_json::json;
@@ -60,37 +61,40 @@ impl Artifact {
         &self.imports
     }
 
-    /// What goes to a registry.
-    pub(super) fn parts(self) -> (OciImageManifest, ImageLayer, Config) {
+    /// What goes to a registry: the manifest, and by their digests what it names.
+    pub(super) fn parts(self) -> (OciImageManifest, Vec<(String, Bytes)>) {
+        let layer = ImageLayer::new(self.wasm, LAYER.to_owned(), None);
         let config = json!({
             "created": CREATED,
             "architecture": "wasm",
             "os": "wasip2",
-            "layerDigests": [Digest::of(&self.wasm).to_string()],
+            "layerDigests": [layer.sha256_digest()],
             "component": {"exports": self.exports, "imports": self.imports, "target": null},
         });
         let config = Config::new(config.to_string().into_bytes(), CONFIG.to_owned(), None);
-        let annotations = annotations(&self.metadata);
-        let layer = ImageLayer::new(self.wasm, LAYER.to_owned(), None);
-        let annotations = (!annotations.is_empty()).then_some(annotations);
+        let annotations = Some(annotations(&self.metadata)).filter(|annotations| !annotations.is_empty());
         let mut manifest = OciImageManifest::build(std::slice::from_ref(&layer), &config, annotations);
         manifest.media_type = Some(OCI_IMAGE_MEDIA_TYPE.to_owned());
-        (manifest, layer, config)
+        let digests = manifest.layers.iter().chain([&manifest.config]).map(|part| part.digest.clone());
+        let blobs = digests.zip([layer.data, config.data]).collect();
+        (manifest, blobs)
     }
 }
 
 /// The names that the artifact's keys have in the field (OCI image specification, "Pre-Defined Annotation Keys").
 fn annotations(metadata: &Metadata) -> BTreeMap<String, String> {
-    let text = |value: Option<&dyn ToString>| value.map(ToString::to_string);
+    fn text(value: &Option<impl ToString>) -> Option<String> {
+        value.as_ref().map(ToString::to_string)
+    }
     let said = [
-        ("title", metadata.name.clone()),
-        ("version", text(metadata.version.as_ref().map(|value| value as _))),
-        ("description", text(metadata.description.as_ref().map(|value| value as _))),
-        ("authors", text(metadata.authors.as_ref().map(|value| value as _))),
-        ("licenses", text(metadata.licenses.as_ref().map(|value| value as _))),
-        ("source", text(metadata.source.as_ref().map(|value| value as _))),
-        ("url", text(metadata.homepage.as_ref().map(|value| value as _))),
-        ("revision", text(metadata.revision.as_ref().map(|value| value as _))),
+        ("title", text(&metadata.name)),
+        ("version", text(&metadata.version)),
+        ("description", text(&metadata.description)),
+        ("authors", text(&metadata.authors)),
+        ("licenses", text(&metadata.licenses)),
+        ("source", text(&metadata.source)),
+        ("url", text(&metadata.homepage)),
+        ("revision", text(&metadata.revision)),
     ];
     said.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?))).collect()
 }
@@ -129,12 +133,11 @@ pub(super) fn layer(manifest: &[u8]) -> Result<(OciDescriptor, Digest)> {
     };
     let manifest: OciImageManifest = serde_json::from_slice(manifest)
         .map_err(|error| wrong(format!("it is no manifest of one artifact: {error}")))?;
-    let kinds = || manifest.layers.iter().map(|layer| layer.media_type.as_str()).collect::<Vec<_>>().join(", ");
     let [layer] = manifest.layers.as_slice() else {
         return Err(wrong(format!("a component has one layer, and this has {}", manifest.layers.len())));
     };
     if layer.media_type != LAYER {
-        return Err(wrong(format!("a component is {LAYER}, and this is {}", kinds())));
+        return Err(wrong(format!("a component is {LAYER}, and this is {}", layer.media_type)));
     }
     match Digest::parse(&layer.digest) {
         Some(digest) => Ok((layer.clone(), digest)),
@@ -149,12 +152,12 @@ mod tests {
     #[test]
     fn the_built_in_component_is_the_same_artifact_each_time() {
         let parts = || Artifact::new(crate::COMPONENT.to_vec()).unwrap().parts();
-        let (manifest, _, config) = parts();
+        let (manifest, blobs) = parts();
         let annotations = manifest.annotations.clone().unwrap();
         assert_eq!(annotations["org.opencontainers.image.title"], "spile");
         assert_eq!(annotations["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(annotations["org.opencontainers.image.licenses"], "MIT OR Apache-2.0");
-        let config: serde_json::Value = serde_json::from_slice(&config.data).unwrap();
+        let config: serde_json::Value = serde_json::from_slice(&blobs[1].1).unwrap();
         assert_eq!(config["layerDigests"], json!([format!("sha256:{}", crate::COMPONENT_DIGEST)]));
         assert_eq!(config["component"]["exports"], json!(["spile:connector/source@0.1.0"]));
         let imports = config["component"]["imports"].as_array().unwrap();

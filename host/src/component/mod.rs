@@ -50,7 +50,7 @@ impl Place {
                 .map_err(|error| Error::new(Class::Config, format!("failed to read {}: {error}", path.display()))),
             Self::Registry(reference) => {
                 reference.pinned()?;
-                let pulled = Registry::of(reference, Store::of_user())?.pull(reference).await?;
+                let pulled = Registry::of(reference, Store::of_user()).pull().await?;
                 pulled.warning().map(tell);
                 Ok(pulled.wasm)
             }

@@ -110,7 +110,8 @@ fn build(target: Option<&str>) -> PathBuf {
         .args(["build", "--quiet", "--package", "bench-engine", "--profile", "component", "--manifest-path"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
         .env("CARGO_TARGET_DIR", &folder)
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTFLAGS");
     let file = match target {
         Some(target) => {
             command.args(["--target", target]);

@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let workspace = fs::canonicalize("..")?;
-    for input in ["src", "edge", "wit", "Cargo.toml", "Cargo.lock"] {
+    for input in [".cargo", "src", "edge", "wit", "Cargo.toml", "Cargo.lock"] {
         // Relative, since checkouts that share a target folder share this script's output.
         println!("cargo::rerun-if-changed=../{input}");
     }
@@ -55,6 +55,7 @@ fn compile(workspace: &Path, out: &Path, package: &str) -> Result<PathBuf> {
         .env("CARGO_TARGET_DIR", &target)
         // What cargo set for this build script is about the host, not about the component.
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .status()?;
     if !status.success() {

@@ -145,13 +145,13 @@ fn shape<'r>(
     random: &[u8],
     room: &mut Room,
 ) -> Result<(usize, u64)> {
-    let mut ids = random.chunks_exact(identity::BYTES);
+    let mut ids = random.as_chunks().0.iter();
     let (mut taken, mut kept) = (0, 0);
     for record in records {
         if room.is_full() {
             break;
         }
-        let added = shaper.add(target, record, ids.next().unwrap_or_default())?;
+        let added = shaper.add(target, record, ids.next().unwrap_or(&[0; identity::BYTES]))?;
         taken += 1;
         kept += u64::from(added.is_kept);
         room.taken += 1;

@@ -108,6 +108,16 @@ impl Column {
         Some((fit, self.push(cell)))
     }
 
+    /// Puts a text, which is UTF-8, into a row of a text column.
+    pub fn put_bytes(&mut self, row: usize, text: &[u8]) {
+        self.pad(row);
+        if let Values::Bytes { offsets, bytes } = &mut self.values {
+            bytes.extend_from_slice(text);
+            offsets.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+            self.validity.append_non_null();
+        }
+    }
+
     /// Puts a number into a row of a bigint column.
     pub fn put_bigint(&mut self, row: usize, value: i64) {
         self.pad(row);

@@ -12,7 +12,8 @@
 //! | `cell`, `number`, `timestamp` | types of values, and their conversion |
 //! | `hints`, `contract` | what a configuration says of columns, and of what is new |
 //! | `changes` | the report of what did not simply go into its column |
-//! | `system`, `identity` | our own columns, and ids of rows |
+//! | `system` | our own columns |
+//! | `lineage`, `identity`, `keccak` | which row is a child of which, and their ids |
 //! | `schema` | tables and columns as they are known |
 //! | `encode` | the two forms in which rows leave |
 
@@ -24,7 +25,9 @@ mod cursor;
 pub mod encode;
 mod hints;
 pub mod identity;
+mod keccak;
 mod layout;
+mod lineage;
 pub mod naming;
 mod number;
 pub mod schema;
@@ -42,7 +45,9 @@ use changes::Changes;
 pub use changes::{Change, ChangeKind};
 pub use contract::Contract;
 pub use hints::Hint;
+use identity::Id;
 use layout::Layout;
+use lineage::Lineage;
 use schema::{Schema, Table};
 use std::collections::BTreeMap;
 pub use system::ROW_ID;
@@ -85,6 +90,7 @@ pub struct Shaper {
     layout: Layout,
     /// The row of each resource's root table.
     roots: BTreeMap<String, usize>,
+    lineage: Lineage,
     changes: Changes,
     /// Counts the objects that were met.
     turn: u64,
@@ -110,6 +116,7 @@ impl Shaper {
             index: BTreeMap::new(),
             layout: Layout::default(),
             roots: BTreeMap::new(),
+            lineage: Lineage::default(),
             changes: Changes::default(),
             turn: 0,
             marks: Vec::new(),
@@ -126,11 +133,11 @@ impl Shaper {
     /// # Errors
     /// `Kind::Schema` where the record does not fit the schema or its contract, `Kind::Upstream` where it is no JSON. The rows that
     /// were added before are not to be used then.
-    pub fn add(&mut self, target: &Target, record: &str, random: &[u8]) -> Result<Added> {
+    pub fn add(&mut self, target: &Target, record: &str, random: &[u8; identity::BYTES]) -> Result<Added> {
         self.shape(target, record, random).map_err(|error| error.of(&target.resource))
     }
 
-    fn shape(&mut self, target: &Target, record: &str, random: &[u8]) -> Result<Added> {
+    fn shape(&mut self, target: &Target, record: &str, random: &[u8; identity::BYTES]) -> Result<Added> {
         let root = self.root(target)?;
         let id = match &target.row_id {
             RowId::Random => identity::root(random),
@@ -139,13 +146,13 @@ impl Shaper {
         };
         self.marks.clear();
         self.marks.extend(self.tables.iter().map(TableBuilder::mark));
-        let added = match self.walk(target, root, record, &id) {
+        let begin = self.lineage.len();
+        let added = match self.walk(target, root, record, id.clone()) {
             Err(Stop::Again) => {
-                // Rare: a key stands twice in an object, or a row's own id comes after its lists.
+                // Rare: a key stands twice in an object.
                 self.tables.iter_mut().for_each(|table| table.is_open = false);
-                self.rewind(0, 0);
-                let plain = walk::in_order(parsed(record)?);
-                self.walk(target, root, &plain.to_string(), &id)
+                self.rewind(0, 0, begin);
+                self.walk(target, root, &parsed(record)?.to_string(), id)
             }
             other => other,
         };
@@ -156,13 +163,13 @@ impl Shaper {
         })
     }
 
-    fn walk(&mut self, target: &Target, root: usize, record: &str, id: &str) -> Result<Added, Stop> {
+    fn walk(&mut self, target: &Target, root: usize, record: &str, id: Id) -> Result<Added, Stop> {
         Walk::new(self, target, record).record(root, id)
     }
 
     /// Takes out the rows, columns and report that came after `self.marks` from its place `first` on, but for rows that are
-    /// under construction.
-    fn rewind(&mut self, first: usize, counted: usize) {
+    /// under construction, and the lineage from a place on.
+    fn rewind(&mut self, first: usize, counted: usize, place: usize) {
         let mut has_lost = false;
         for (at, table) in self.tables.iter_mut().enumerate() {
             // A table without a mark was not met before.
@@ -173,6 +180,7 @@ impl Shaper {
             self.layout.forget_columns();
         }
         self.changes.rewind(counted);
+        self.lineage.truncate(place);
     }
 
     /// The row of a resource's root table, whose columns are declared with the first record.
@@ -220,6 +228,7 @@ impl Shaper {
     pub fn take(&mut self) -> Result<Batch> {
         let mut tables = Vec::new();
         let mut is_changed = false;
+        self.lineage.settle(&mut self.tables)?;
         for builder in self.tables.iter_mut().filter(|builder| builder.rows() > 0) {
             if builder.has_news() {
                 self.known.tables.insert(builder.name.clone(), builder.known());

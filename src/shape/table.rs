@@ -287,11 +287,24 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// Puts a text into one of our own columns, which come last among those of their row.
-    pub fn put_system(&mut self, system: System, text: &str) -> Result<usize> {
-        let at = self.system(system, DataType::Text)?;
+    /// Puts the load into its column. Our own columns come last among those of their row.
+    pub fn put_load_id(&mut self, load_id: &str) -> Result<usize> {
+        let at = self.system(System::LoadId, DataType::Text)?;
         let row = self.rows;
-        Ok(self.column_mut(at)?.put(row, Scalar::Text(text)).map_or(0, |(_, bytes)| bytes))
+        Ok(self.column_mut(at)?.put(row, Scalar::Text(load_id)).map_or(0, |(_, bytes)| bytes))
+    }
+
+    /// Sees that one of our own columns is there, which [`Self::put_id`] fills later.
+    pub fn expect_id(&mut self, system: System) -> Result<()> {
+        self.system(system, DataType::Text).map(drop)
+    }
+
+    /// Puts an id into one of our own columns, if the table has it.
+    pub fn put_id(&mut self, system: System, row: usize, id: &[u8]) -> Result<()> {
+        match self.system.get(system as usize).copied().flatten() {
+            Some(at) => self.column_mut(at).map(|column| column.put_bytes(row, id)),
+            None => Ok(()),
+        }
     }
 
     /// Puts the place of the row in its list.
@@ -338,7 +351,10 @@ impl TableBuilder {
     /// Ends the row.
     pub fn end_row(&mut self) -> Result<()> {
         self.settle_order();
-        if let Some(column) = self.required.iter().find(|column| !self.find(column).is_some_and(|at| self.is_set(at))) {
+        // Ids come later, and always.
+        let is_missing =
+            |column: &&String| System::named(column).is_none() && !self.find(column).is_some_and(|at| self.is_set(at));
+        if let Some(column) = self.required.iter().find(is_missing) {
             let message = format!("a record has no value for `{column}` of `{}`, which is not nullable", self.name);
             return Err(Error::new(Kind::Schema, message)
                 .advice("take `nullable: false` out of `columns`, or look at what the API gives"));

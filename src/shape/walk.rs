@@ -4,15 +4,16 @@ use super::cell::{Fit, Scalar};
 use super::changes::ChangeKind;
 use super::contract::frozen;
 use super::cursor::{Cursor, LIST, Next, OBJECT};
+use super::identity::Id;
 use super::layout::Owner;
+use super::lineage::Lineage;
 use super::naming::SEPARATOR;
 use super::schema::DataType;
 use super::system::{ROW_ID, System};
 use super::table::{Put, TableBuilder};
-use super::{Added, Shaper, Target, changes, identity};
+use super::{Added, Shaper, Target, changes};
 use crate::config::model::{ContractMode, OnCollision};
 use crate::error::{Error, Kind};
-use serde_json::{Map, Value};
 
 /// What holds the items of a list within a list.
 const INNER_LIST: &str = "list";
@@ -25,7 +26,7 @@ const MOST_VARIANTS: usize = 3;
 
 /// Why a record could not be read to its end.
 pub enum Stop {
-    /// It is to be read once more, its keys in order: see [`in_order`].
+    /// It is to be read once more, each of its keys but once.
     Again,
     /// The run fails.
     Failed(Box<Error>),
@@ -39,38 +40,22 @@ impl From<Error> for Stop {
 
 type Result<T> = std::result::Result<T, Stop>;
 
-/// A record in which each key stands once, and the id of a row before all else.
-pub fn in_order(record: Value) -> Value {
-    match record {
-        Value::Object(mut fields) => {
-            let id = fields.shift_remove(ROW_ID).map(|id| (ROW_ID.to_owned(), id));
-            let rest = fields.into_iter().map(|(key, value)| (key, in_order(value)));
-            Value::Object(id.into_iter().chain(rest).collect::<Map<_, _>>())
-        }
-        Value::Array(items) => items.into_iter().map(in_order).collect(),
-        scalar => scalar,
-    }
-}
-
 /// The reading of one record.
 pub struct Walk<'s> {
     shaper: &'s mut Shaper,
     target: &'s Target,
     text: &'s str,
     root_table: usize,
-    root_id: String,
     bytes: usize,
 }
 
 /// The row that is being filled.
 struct Row {
     table: usize,
-    is_root: bool,
-    id: String,
+    /// Its place in the lineage.
+    place: usize,
     /// Its turn: objects with a later one belong to it.
     turn: u64,
-    /// Whether rows were put into child tables under its id.
-    has_children: bool,
     /// Why the contract leaves it out: the column, and the value.
     dropped: Option<(String, String)>,
     /// The turns of the objects that lead to where its reading is.
@@ -84,41 +69,42 @@ struct Begin(usize, usize);
 impl<'s> Walk<'s> {
     /// Begins with a record.
     pub fn new(shaper: &'s mut Shaper, target: &'s Target, record: &'s str) -> Self {
-        Self { shaper, target, text: record, root_table: 0, root_id: String::new(), bytes: 0 }
+        Self { shaper, target, text: record, root_table: 0, bytes: 0 }
     }
 
     /// The rows of the record. `root` is the object of root rows; the marks are those of all tables before it.
-    pub fn record(mut self, root: usize, id: &str) -> Result<Added> {
+    pub fn record(mut self, root: usize, id: Id) -> Result<Added> {
         let mut input = Cursor::new(self.text);
         let next = input.peek()?;
-        let mut row = Row { is_root: true, ..self.row(root, id.to_owned())? };
+        let mut row = self.row(root, |lineage, table| lineage.root(table, id))?;
         self.root_table = row.table;
         self.fill(&mut input, next, root, &mut row, VALUE)?;
         input.finish()?;
         let is_kept = self.end(&row, Begin(0, 0))?;
         if is_kept {
-            let Shaper { tables, load_id, .. } = &mut *self.shaper;
+            let Shaper { tables, load_id, lineage, .. } = &mut *self.shaper;
             let table = tables.get_mut(row.table).ok_or_else(lost)?;
-            self.bytes += table.put_system(System::LoadId, load_id)?;
-            self.bytes += table.put_system(System::Id, &row.id)?;
+            self.bytes += table.put_load_id(load_id)?;
+            table.expect_id(System::Id)?;
+            self.bytes += lineage.id_bytes(row.place);
             table.end_row()?;
         }
         Ok(Added { is_kept, bytes: self.bytes })
     }
 
-    fn row(&mut self, object: usize, id: String) -> Result<Row> {
+    fn row(&mut self, object: usize, begin: impl FnOnce(&mut Lineage, usize) -> usize) -> Result<Row> {
         self.shaper.turn += 1;
         let table = self.shaper.layout.object(object).ok_or_else(lost)?.table;
         self.shaper.tables.get_mut(table).ok_or_else(lost)?.is_open = true;
-        let turn = self.shaper.turn;
-        Ok(Row { table, is_root: false, id, turn, has_children: false, dropped: None, turns: Vec::new() })
+        let place = begin(&mut self.shaper.lineage, table);
+        Ok(Row { table, place, turn: self.shaper.turn, dropped: None, turns: Vec::new() })
     }
 
     /// Whether a row is kept; else all that came with it is taken out again.
     fn end(&mut self, row: &Row, begin: Begin) -> Result<bool> {
         self.shaper.tables.get_mut(row.table).ok_or_else(lost)?.is_open = false;
         let Some((column, sample)) = &row.dropped else { return Ok(true) };
-        self.shaper.rewind(begin.0, begin.1);
+        self.shaper.rewind(begin.0, begin.1, row.place);
         self.count(row.table, Some(column), ChangeKind::DiscardedRow, || sample.clone())?;
         Ok(false)
     }
@@ -210,10 +196,6 @@ impl<'s> Walk<'s> {
         let Some(items) = self.items(object, key, row.table)? else {
             return self.leave_out_list(input, object, key, row.table);
         };
-        row.has_children = true;
-        if row.is_root {
-            row.id.clone_into(&mut self.root_id);
-        }
         let table = self.shaper.layout.object(items).ok_or_else(lost)?.table;
         let child = self.shaper.tables.get_mut(table).ok_or_else(lost)?;
         if std::mem::replace(&mut child.list_of, row.turn) == row.turn {
@@ -222,16 +204,12 @@ impl<'s> Walk<'s> {
         let may_drop = self.target.contract.discards_rows();
         let mut index = 0;
         loop {
-            let id = match self.shaper.tables.get(table) {
-                Some(child) => identity::child(&row.id, &child.name, index),
-                None => return Err(lost().into()),
-            };
             let begin = Begin(self.shaper.marks.len(), self.shaper.changes.mark());
             if may_drop {
                 let Shaper { marks, tables, .. } = &mut *self.shaper;
                 marks.extend(tables.iter().map(TableBuilder::mark));
             }
-            let mut item = self.row(items, id)?;
+            let mut item = self.row(items, |lineage, table| lineage.child(table, row.place, index))?;
             let next = input.peek()?;
             self.fill(input, next, items, &mut item, INNER_LIST)?;
             let is_kept = self.end(&item, begin)?;
@@ -239,13 +217,17 @@ impl<'s> Walk<'s> {
             if is_kept {
                 // A table that has the column already keeps it (as in dlt): it is not nullable.
                 let root = self.root_row();
-                let child = self.shaper.tables.get_mut(table).ok_or_else(lost)?;
+                let Shaper { tables, lineage, .. } = &mut *self.shaper;
+                let child = tables.get_mut(table).ok_or_else(lost)?;
                 if self.target.write_disposition.has_root_ids() || child.has_root_ids() {
-                    self.bytes += child.put_system(System::RootId, &self.root_id)?;
+                    child.expect_id(System::RootId)?;
+                    self.bytes += lineage.id_bytes(lineage.root_of(row.place));
                 }
-                self.bytes += child.put_system(System::ParentId, &row.id)?;
+                child.expect_id(System::ParentId)?;
+                self.bytes += lineage.id_bytes(row.place);
                 self.bytes += child.put_index(index)?;
-                self.bytes += child.put_system(System::Id, &item.id)?;
+                child.expect_id(System::Id)?;
+                self.bytes += lineage.id_bytes(item.place);
                 child.end_row()?;
                 child.stems_from(root);
             }
@@ -326,10 +308,7 @@ impl<'s> Walk<'s> {
             Owner::Record => {}
             Owner::RowId => {
                 if let Scalar::Text(id) = value {
-                    if row.has_children && row.id != id {
-                        return Err(Stop::Again);
-                    }
-                    id.clone_into(&mut row.id);
+                    self.shaper.lineage.give(row.place, id);
                     return Ok(());
                 }
                 return self.count(row.table, Some(ROW_ID), ChangeKind::DiscardedValue, || value.to_json());

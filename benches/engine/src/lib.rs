@@ -5,7 +5,7 @@ use spile_connector::records::Records;
 use spile_connector::request::Response;
 use spile_connector::response;
 use spile_connector::select::Selector;
-use spile_connector::shape::{Batch, Shaper, Target, encode, schema::Schema};
+use spile_connector::shape::{Batch, Shaper, Target, encode, identity, schema::Schema};
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hasher};
 
@@ -88,7 +88,10 @@ impl Guest {
             2 => {
                 let target = self.target.as_ref()?;
                 for (nth, record) in self.records.from(0).enumerate() {
-                    let id = (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+                    let mut id = [0; identity::BYTES];
+                    id.iter_mut()
+                        .zip((nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
+                        .for_each(|(to, byte)| *to = byte);
                     self.shaper.add(target, record, &id).ok()?;
                 }
                 self.batch = Some(self.shaper.take().ok()?);

@@ -7,6 +7,7 @@
 
 use super::walk::Stop;
 use crate::response::no_record;
+use wide::u8x16;
 
 /// What comes next.
 #[derive(Clone, Copy, PartialEq)]
@@ -68,9 +69,15 @@ impl<'t> Cursor<'t> {
     /// Reads a number, as it is written.
     #[inline(always)]
     pub fn number(&mut self) -> &'t str {
-        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-        let length = self.rest().iter().position(|byte| !is_digit(byte)).unwrap_or(self.rest().len());
-        self.pass(self.at + length)
+        let is_end = |bytes: u8x16| {
+            let is = |byte| bytes.simd_eq(u8x16::splat(byte));
+            is(b',') | is(b'}') | is(b']') | bytes.simd_le(u8x16::splat(b' '))
+        };
+        let length = match self.rest().first_chunk() {
+            Some(sixteen) => (is_end(u8x16::new(*sixteen)).to_bitmask() | 1 << 16).trailing_zeros() as usize,
+            None => 16,
+        };
+        self.pass(self.at + if length < 16 { length } else { digits(self.rest()) })
     }
 
     /// Reads a text.
@@ -191,12 +198,16 @@ impl<'t> Cursor<'t> {
     /// Passes over white space: what comes then.
     #[inline(always)]
     fn skip_blank(&mut self) -> Option<u8> {
-        loop {
-            match self.text.as_bytes().get(self.at) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                other => return other.copied(),
-            }
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) if is_blank(*byte) => self.skip_blanks(),
+            other => other.copied(),
         }
+    }
+
+    fn skip_blanks(&mut self) -> Option<u8> {
+        let length = self.rest().iter().position(|byte| !is_blank(*byte)).unwrap_or(self.rest().len());
+        self.at += length;
+        self.rest().first().copied()
     }
 
     /// Goes to a place: what lies between.
@@ -224,36 +235,68 @@ impl<'t> Cursor<'t> {
     }
 }
 
-/// Whether two are the same, eight bytes at a time: comparing short ones by a call takes longer.
+/// White space in JSON.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// How many bytes of a number come first.
+fn digits(bytes: &[u8]) -> usize {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    bytes.iter().position(|byte| !is_digit(byte)).unwrap_or(bytes.len())
+}
+
+/// Whether two are the same: comparing short ones by a call, or in a loop, takes longer.
 #[inline(always)]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let ((ones, one_rest), (others, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-    let same = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other);
-    one.len() == other.len()
-        && ones.iter().zip(others).all(same)
-        && one_rest.iter().zip(other_rest).all(|(one, other)| one == other)
+    if one.len() != other.len() {
+        return false;
+    }
+    // The first and the last ones may have bytes in common.
+    match (one.first_chunk::<8>().zip(one.last_chunk::<8>()), other.first_chunk::<8>().zip(other.last_chunk::<8>())) {
+        (Some(ones), Some(others)) if one.len() <= 16 => ones == others,
+        (Some(_), Some(_)) => one == other,
+        _ => match (
+            one.first_chunk::<4>().zip(one.last_chunk::<4>()),
+            other.first_chunk::<4>().zip(other.last_chunk::<4>()),
+        ) {
+            (Some(ones), Some(others)) => ones == others,
+            _ => (one.first(), one.get(1), one.get(2)) == (other.first(), other.get(1), other.get(2)),
+        },
+    }
 }
 
 /// The first quote or backslash from a place on.
 #[inline(always)]
-fn end_or_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
-    const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
-    // Eight at a time. A byte that is zero borrows from its highest bit; of several the first is always told rightly.
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*eight);
-        let (quotes, backslashes) = (word ^ QUOTES, word ^ BACKSLASHES);
-        let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-        let found = zeros(quotes) | zeros(backslashes);
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        at += 8;
+fn end_or_escape(bytes: &[u8], at: usize) -> Option<usize> {
+    // Short texts end here, outside of the loop.
+    match in_sixteen(bytes.get(at..)?) {
+        Some(16) => far_end_or_escape(bytes, at + 16),
+        Some(nth) => Some(at + nth),
+        None => near_end_or_escape(bytes, at),
     }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|nth| at + nth)
+}
+
+fn far_end_or_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(nth) = in_sixteen(bytes.get(at..)?) {
+        if nth < 16 {
+            return Some(at + nth);
+        }
+        at += 16;
+    }
+    near_end_or_escape(bytes, at)
+}
+
+fn near_end_or_escape(bytes: &[u8], at: usize) -> Option<usize> {
+    bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|nth| at + nth)
+}
+
+/// The first quote or backslash of sixteen bytes, or 16; none where there are fewer.
+#[inline(always)]
+fn in_sixteen(bytes: &[u8]) -> Option<usize> {
+    let sixteen = u8x16::new(*bytes.first_chunk()?);
+    let found = sixteen.simd_eq(u8x16::splat(b'"')) | sixteen.simd_eq(u8x16::splat(b'\\'));
+    Some((found.to_bitmask() | 1 << 16).trailing_zeros() as usize)
 }
 
 #[cfg(test)]

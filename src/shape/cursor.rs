@@ -3,7 +3,8 @@
 //! The text is one JSON value: [`crate::records`] has passed over it, or made it. So this looks for the ends of things, and does not
 //! check again what lies between. Of any other text it gives other values or an error, and comes to an end.
 //!
-//! What each value takes is inlined: in wasm every call is one more place where the host may interrupt, which takes time.
+//! What each value takes is inlined, and what is short is passed over without a loop: in wasm every call and every turn of a loop is one
+//! more place where the host may interrupt, which takes time.
 
 use super::walk::Stop;
 use crate::response::no_record;

@@ -89,9 +89,7 @@ impl Guest {
                 let target = self.target.as_ref()?;
                 for (nth, record) in self.records.from(0).enumerate() {
                     let mut id = [0; identity::BYTES];
-                    id.iter_mut()
-                        .zip((nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
-                        .for_each(|(to, byte)| *to = byte);
+                    *id.first_chunk_mut()? = (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
                     self.shaper.add(target, record, &id).ok()?;
                 }
                 self.batch = Some(self.shaper.take().ok()?);

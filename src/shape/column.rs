@@ -112,8 +112,7 @@ impl Column {
     pub fn put_bytes(&mut self, row: usize, text: &[u8]) {
         self.pad(row);
         if let Values::Bytes { offsets, bytes } = &mut self.values {
-            bytes.extend_from_slice(text);
-            offsets.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+            append(offsets, bytes, text);
             self.validity.append_non_null();
         }
     }
@@ -127,16 +126,8 @@ impl Column {
     fn push(&mut self, cell: Cell<'_>) -> usize {
         self.validity.append_non_null();
         match (&mut self.values, cell) {
-            (Values::Bytes { offsets, bytes }, Cell::Text(text)) => {
-                bytes.extend_from_slice(text.as_bytes());
-                offsets.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
-                text.len() + 4
-            }
-            (Values::Bytes { offsets, bytes }, Cell::Binary(value)) => {
-                bytes.extend_from_slice(&value);
-                offsets.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
-                value.len() + 4
-            }
+            (Values::Bytes { offsets, bytes }, Cell::Text(text)) => append(offsets, bytes, text.as_bytes()),
+            (Values::Bytes { offsets, bytes }, Cell::Binary(value)) => append(offsets, bytes, &value),
             (Values::Bigint(values), Cell::Bigint(value)) => {
                 values.push(value);
                 8
@@ -240,6 +231,13 @@ impl Column {
             }
         }
     }
+}
+
+/// Adds a value of any length: about how many bytes it takes.
+fn append(offsets: &mut Vec<i32>, bytes: &mut Vec<u8>, value: &[u8]) -> usize {
+    bytes.extend_from_slice(value);
+    offsets.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+    value.len() + size_of::<i32>()
 }
 
 fn primitive<T: arrow_array::ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {

@@ -253,18 +253,18 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    // The first and the last ones may have bytes in common.
-    match (one.first_chunk::<8>().zip(one.last_chunk::<8>()), other.first_chunk::<8>().zip(other.last_chunk::<8>())) {
-        (Some(ones), Some(others)) if one.len() <= 16 => ones == others,
-        (Some(_), Some(_)) => one == other,
-        _ => match (
-            one.first_chunk::<4>().zip(one.last_chunk::<4>()),
-            other.first_chunk::<4>().zip(other.last_chunk::<4>()),
-        ) {
-            (Some(ones), Some(others)) => ones == others,
-            _ => (one.first(), one.get(1), one.get(2)) == (other.first(), other.get(1), other.get(2)),
-        },
+    match one.len() {
+        17.. => one == other,
+        8.. => ends::<8>(one) == ends::<8>(other),
+        4.. => ends::<4>(one) == ends::<4>(other),
+        _ => (one.first(), one.get(1), one.get(2)) == (other.first(), other.get(1), other.get(2)),
     }
+}
+
+/// The first and the last bytes, which may have some in common.
+#[inline(always)]
+fn ends<const COUNT: usize>(bytes: &[u8]) -> Option<(&[u8; COUNT], &[u8; COUNT])> {
+    bytes.first_chunk().zip(bytes.last_chunk())
 }
 
 /// The first quote or backslash from a place on.

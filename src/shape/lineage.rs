@@ -68,10 +68,13 @@ impl Lineage {
         id.map_or(identity::CHARACTERS, |id| id.as_bytes().len()) + size_of::<i32>()
     }
 
-    /// Puts the ids of all rows, of their parents and roots into the columns that the tables have for them, and forgets the rows.
+    /// Puts the ids of all rows, of their parents and roots into the columns that the tables have for them, tells which root rows they
+    /// stem from, and forgets the rows.
     pub fn settle(&mut self, tables: &mut [TableBuilder]) -> Result<()> {
         self.make_ids(tables);
         let mut done = vec![0; tables.len()];
+        // The place in its table of the root row that was met last, from which all rows up to the next one stem.
+        let mut root = 0;
         for (place, row) in self.rows.iter().enumerate() {
             let (Some(table), Some(done)) = (tables.get_mut(row.table), done.get_mut(row.table)) else { continue };
             let mut put = |system, place: usize| {
@@ -79,9 +82,12 @@ impl Lineage {
                 table.put_id(system, *done, id.unwrap_or_default())
             };
             put(System::Id, place)?;
-            if row.parent != place {
+            if row.parent == place {
+                root = *done;
+            } else {
                 put(System::ParentId, row.parent)?;
                 put(System::RootId, row.root)?;
+                table.stems_from(root);
             }
             *done += 1;
         }

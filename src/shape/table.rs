@@ -5,7 +5,7 @@ use super::changes::{ChangeKind, Entry};
 use super::column::Column;
 use super::hints::Hint;
 use super::schema::{self, DataType, Table};
-use super::system::System;
+use super::system::{ROW_ID, System};
 use crate::error::{Error, Kind, Result};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
@@ -351,9 +351,8 @@ impl TableBuilder {
     /// Ends the row.
     pub fn end_row(&mut self) -> Result<()> {
         self.settle_order();
-        // Ids come later, and always.
-        let is_missing =
-            |column: &&String| System::named(column).is_none() && !self.find(column).is_some_and(|at| self.is_set(at));
+        // The row's id comes later, and always.
+        let is_missing = |column: &&String| *column != ROW_ID && !self.find(column).is_some_and(|at| self.is_set(at));
         if let Some(column) = self.required.iter().find(is_missing) {
             let message = format!("a record has no value for `{column}` of `{}`, which is not nullable", self.name);
             return Err(Error::new(Kind::Schema, message)
@@ -363,7 +362,7 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// Notes the root row that the finished row stems from, by place.
+    /// Notes the root row that the next row stems from, by place.
     pub fn stems_from(&mut self, root: usize) {
         self.roots.push(u32::try_from(root).unwrap_or(u32::MAX));
     }
@@ -377,7 +376,6 @@ impl TableBuilder {
     pub fn rewind(&mut self, mark: Option<Mark>) -> bool {
         let mark = mark.unwrap_or(Mark { rows: 0, columns: self.announced });
         self.rows = mark.rows;
-        self.roots.truncate(mark.rows);
         self.fresh.clear();
         let has_lost = mark.columns < self.columns.len();
         for column in self.columns.drain(mark.columns.min(self.columns.len())..) {

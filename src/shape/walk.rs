@@ -45,7 +45,6 @@ pub struct Walk<'s> {
     shaper: &'s mut Shaper,
     target: &'s Target,
     text: &'s str,
-    root_table: usize,
     bytes: usize,
 }
 
@@ -69,7 +68,7 @@ struct Begin(usize, usize);
 impl<'s> Walk<'s> {
     /// Begins with a record.
     pub fn new(shaper: &'s mut Shaper, target: &'s Target, record: &'s str) -> Self {
-        Self { shaper, target, text: record, root_table: 0, bytes: 0 }
+        Self { shaper, target, text: record, bytes: 0 }
     }
 
     /// The rows of the record. `root` is the object of root rows; the marks are those of all tables before it.
@@ -77,7 +76,6 @@ impl<'s> Walk<'s> {
         let mut input = Cursor::new(self.text);
         let next = input.peek()?;
         let mut row = self.row(root, |lineage, table| lineage.root(table, id))?;
-        self.root_table = row.table;
         self.fill(&mut input, next, root, &mut row, VALUE)?;
         input.finish()?;
         let is_kept = self.end(&row, Begin(0, 0))?;
@@ -216,7 +214,6 @@ impl<'s> Walk<'s> {
             self.shaper.marks.truncate(begin.0);
             if is_kept {
                 // A table that has the column already keeps it (as in dlt): it is not nullable.
-                let root = self.root_row();
                 let Shaper { tables, lineage, .. } = &mut *self.shaper;
                 let child = tables.get_mut(table).ok_or_else(lost)?;
                 if self.target.write_disposition.has_root_ids() || child.has_root_ids() {
@@ -229,18 +226,12 @@ impl<'s> Walk<'s> {
                 child.expect_id(System::Id)?;
                 self.bytes += lineage.id_bytes(item.place);
                 child.end_row()?;
-                child.stems_from(root);
             }
             index += 1;
             if !input.step(LIST)? {
                 return Ok(());
             }
         }
-    }
-
-    /// The place of the root row that is being filled, among those of its table.
-    fn root_row(&self) -> usize {
-        self.shaper.tables.get(self.root_table).map_or(0, TableBuilder::rows)
     }
 
     /// The object of a child table's rows; none where the contract does not admit the table.

@@ -223,7 +223,7 @@ pub struct Run {
     /// What DuckDB's own buffers may hold, such as 512MB; if absent, what the columns of the tables need: 32MB and 2MB for each
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
-    /// Save what was read whenever so many rows have come together; 40,000 if absent, and every 5 seconds or 64 MiB in any case
+    /// Save what was read whenever so many rows have come together; 40,000 if absent (DuckDB: 1,000,000), and every 5 seconds or 64 MiB (256) in any case
     #[arg(long, value_name = "N", value_parser = rows)]
     pub commit_rows: Option<usize>,
     /// Approve of origins that the source asks for beyond those that were approved before

@@ -9,6 +9,7 @@ mod records;
 mod report;
 
 use crate::component::{Artifact, Place, Registry, Store};
+use crate::destination::{self, Target};
 use crate::gate::{self, Secrets, Tape};
 use crate::limits::{Limit, Limits};
 use crate::pipeline::{self, Pipeline};
@@ -116,6 +117,8 @@ async fn run(args: args::Run) -> Result<()> {
         if let Some(dataset) = &args.dataset {
             pipeline.dataset.clone_from(dataset);
         }
+        // What is wrong with it is said where it is opened.
+        let _ = Target::parse(&pipeline.destination).inspect(destination::load_driver_early);
     };
     let (count_instructions, memory_images) = (args.bill.is_some(), args.memory_image.is_some());
     let options = HostOptions { count_instructions, memory_images, ..HostOptions::default() };

@@ -239,6 +239,22 @@ pub trait Dialect: Send + Sync {
         None
     }
 
+    /// What follows the type of a column of texts that have no likeness, such as the ids of rows.
+    fn random_texts(&self) -> &'static str {
+        ""
+    }
+
+    /// Whether rows are better written as they come, in a transaction that stays open until they are committed. It must keep nobody else
+    /// from reading or writing.
+    fn writes_ahead(&self) -> bool {
+        false
+    }
+
+    /// Whether a statement failed since another transaction changed a row that it was to change.
+    fn is_conflict(&self, _message: &str) -> bool {
+        false
+    }
+
     /// Keeps other runs of a pipeline out, as long as the session lasts.
     ///
     /// # Errors

@@ -11,7 +11,7 @@
 //! A directory that has no manifest may have the library itself, `lib<database>.so` (`.dylib` on macOS). That is how packages bring
 //! it: the driver manager takes the path in a manifest as it stands, and a package does not know where it will be installed.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, fs, mem, path::PathBuf, thread};
 
 use adbc_core::{LOAD_FLAG_SEARCH_ENV, LOAD_FLAG_SEARCH_SYSTEM, LOAD_FLAG_SEARCH_USER, options::AdbcVersion};
 use adbc_driver_manager::ManagedDriver;
@@ -62,6 +62,13 @@ pub fn load(name: DriverName) -> Result<ManagedDriver> {
                 .fact("reason", reason(&error))
                 .advice(advice)
         })
+}
+
+/// Begins to load a driver, on a thread of its own: a large library takes as long as all else of a start. Who needs it then finds it in
+/// the process, or says what is wrong.
+pub(super) fn load_early(name: DriverName) {
+    // It stays as long as the process. Where there is no thread to be had, it is loaded when it is needed.
+    let _ = thread::Builder::new().spawn(move || load(name).map(mem::forget));
 }
 
 /// Where drivers are that are for Spile: the user's, then the program's own.

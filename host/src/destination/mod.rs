@@ -132,6 +132,16 @@ pub enum Access {
     Read,
 }
 
+/// Begins to load what speaks to a database, for one who will open it soon.
+pub(crate) fn load_driver_early(target: &Target) {
+    match target {
+        Target::DuckDb { .. } => driver::load_early(duckdb::DRIVER),
+        Target::Postgres { .. } => driver::load_early(postgres::DRIVER),
+        Target::Sqlite { .. } => driver::load_early(sqlite::DRIVER),
+        Target::Parquet { .. } => {}
+    }
+}
+
 /// Opens a connection to a database.
 ///
 /// # Errors

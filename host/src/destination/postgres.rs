@@ -115,7 +115,7 @@ impl Dialect for Postgres {
     }
 }
 
-const DRIVER: DriverName = DriverName {
+pub(super) const DRIVER: DriverName = DriverName {
     database: "PostgreSQL",
     manifest: "postgresql",
     variable: "SPILE_ADBC_POSTGRESQL",

@@ -50,6 +50,8 @@ pub struct Session {
     connection: ManagedConnection,
     dialect: &'static dyn Dialect,
     catalog: String,
+    /// Whether a transaction is open.
+    is_open: bool,
     // What the connection needs as long as it lives: dropped after it.
     kept: Vec<Box<dyn Any + Send>>,
 }
@@ -61,7 +63,8 @@ impl Session {
         lease: Option<Box<dyn Any + Send>>,
         catalog_query: Option<&str>,
     ) -> Result<Self> {
-        let mut session = Self { connection, dialect, catalog: String::new(), kept: lease.into_iter().collect() };
+        let mut session =
+            Self { connection, dialect, catalog: String::new(), is_open: false, kept: lease.into_iter().collect() };
         if let Some(query) = catalog_query {
             let rows = session.query(query, &[])?;
             session.catalog = rows.first().and_then(|rows| text(rows, 0, 0)).unwrap_or_default();
@@ -175,23 +178,46 @@ impl Session {
         })
     }
 
-    /// Does some work in one transaction: all of it is kept, or, after an error, none.
+    /// Does some work in one transaction, with what was done [ahead](Self::ahead) of it: all of it is kept, or, after an error, none.
     pub fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.connection
-            .set_option(OptionConnection::AutoCommit, "false".into())
-            .map_err(|error| self.failure(&error))?;
-        let outcome = work(self).and_then(|value| {
-            self.connection.commit().map_err(|error| self.failure(&error))?;
+        let value = self.ahead(|session| {
+            let value = work(session)?;
+            session.connection.commit().map_err(|error| session.failure(&error))?;
             Ok(value)
-        });
+        })?;
+        self.end()?;
+        Ok(value)
+    }
+
+    /// Does some work in the transaction that comes next. After an error that one is gone, with all that was done in it.
+    pub fn ahead<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if !self.is_open {
+            let began = self.connection.set_option(OptionConnection::AutoCommit, "false".into());
+            began.map_err(|error| self.failure(&error))?;
+            self.is_open = true;
+        }
+        let outcome = work(self);
         if outcome.is_err() {
             // The first error is the one to tell. If even this fails the connection is broken, and nothing was committed.
-            let _ = self.connection.rollback();
+            let _ = self.roll_back();
         }
-        let restored = self.connection.set_option(OptionConnection::AutoCommit, "true".into());
-        let value = outcome?;
-        restored.map_err(|error| self.failure(&error))?;
-        Ok(value)
+        outcome
+    }
+
+    /// Undoes what was done ahead.
+    pub fn roll_back(&mut self) -> Result<()> {
+        if !self.is_open {
+            return Ok(());
+        }
+        let rolled_back = self.connection.rollback().map_err(|error| self.failure(&error));
+        self.end()?;
+        rolled_back
+    }
+
+    /// Goes back to statements of which each is a transaction.
+    fn end(&mut self) -> Result<()> {
+        self.is_open = false;
+        self.connection.set_option(OptionConnection::AutoCommit, "true".into()).map_err(|error| self.failure(&error))
     }
 
     /// The columns of each table, in the tables' order.

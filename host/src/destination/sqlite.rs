@@ -99,7 +99,7 @@ impl Dialect for Sqlite {
     }
 }
 
-const DRIVER: DriverName = DriverName {
+pub(super) const DRIVER: DriverName = DriverName {
     database: "SQLite",
     manifest: "sqlite",
     variable: "SPILE_ADBC_SQLITE",

@@ -14,6 +14,9 @@ use crate::{
     error::Result,
 };
 
+/// What is worth writing ahead, in bytes: less would be many statements.
+const WRITE_AHEAD: usize = 4 << 20;
+
 pub(super) struct Database {
     session: Session,
     package: Package,
@@ -53,6 +56,11 @@ impl Database {
 }
 
 impl Store for Database {
+    /// What is written ahead does not stand in our memory, and the time between two commits limits it too.
+    fn commit_size(&self) -> (usize, usize) {
+        if self.session.dialect().writes_ahead() { (1_000_000, 256 << 20) } else { (40_000, 64 << 20) }
+    }
+
     fn dialect(&self) -> Option<&'static dyn Dialect> {
         Some(self.session.dialect())
     }
@@ -62,7 +70,15 @@ impl Store for Database {
         Ok(())
     }
 
-    fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()> {
+    fn write_ahead(&mut self, options: &Options, staging: &mut Staging) -> Result<()> {
+        if !self.session.dialect().writes_ahead() || staging.buffered() < WRITE_AHEAD {
+            return Ok(());
+        }
+        self.make_room(options, staging, &HashMap::new())?;
+        self.session.ahead(|session| staging.write(session, options.staging()))
+    }
+
+    fn commit(&mut self, options: &Options, staging: &mut Staging, pending: &Pending) -> Result<()> {
         self.make_room(options, staging, &HashMap::new())?;
         let Self { session, package } = self;
         let tables = staging.tables();
@@ -75,6 +91,7 @@ impl Store for Database {
 
     fn discard(&mut self, options: &Options, staging: &Staging) -> Result<()> {
         let Self { session, package } = self;
+        session.roll_back()?;
         session.transaction(|session| package.discard(session, options.staging(), &staging.tables()))
     }
 

@@ -96,16 +96,17 @@ pub struct Options {
     pub repeats: Option<Repeats>,
     /// What the database may take of the machine.
     pub limits: Resources,
-    /// Stage durably when this many rows are buffered,
-    pub commit_rows: usize,
-    /// or this many bytes,
-    pub commit_bytes: usize,
+    /// Stage durably when this many rows have come together; as many as suit the destination, if absent;
+    pub commit_rows: Option<usize>,
+    /// or this many bytes; likewise;
+    pub commit_bytes: Option<usize>,
     /// or when the last time was this long ago.
     pub commit_interval: Duration,
 }
 
 impl Options {
-    /// Options with the usual limits: what its columns need and one thread for a database in this process; commits every 40,000 rows, 64 MiB or 5 seconds.
+    /// Options with the usual limits: what its columns need and one thread for a database in this process; commits every 5 seconds, and
+    /// every 40,000 rows or 64 MiB, in DuckDB every 1,000,000 rows or 256 MiB.
     pub fn new(pipeline: &str, dataset: &str, digest: &str, resources: Vec<ResourcePlan>) -> Self {
         Self {
             pipeline: pipeline.to_owned(),
@@ -115,8 +116,8 @@ impl Options {
             full_refresh: false,
             repeats: None,
             limits: Resources::default(),
-            commit_rows: 40_000,
-            commit_bytes: 64 << 20,
+            commit_rows: None,
+            commit_bytes: None,
             commit_interval: Duration::from_secs(5),
         }
     }
@@ -276,7 +277,11 @@ pub struct Loader {
     store: Box<dyn Store>,
     options: Options,
     staging: Staging,
+    commit_rows: usize,
+    commit_bytes: usize,
     last_commit: Instant,
+    /// Why nothing more can be staged: what was not committed may be lost, so no state may be noted that covers it.
+    failed: Option<Error>,
 }
 
 impl Loader {
@@ -288,39 +293,58 @@ impl Loader {
     pub fn begin(target: &Target, mut options: Options) -> Result<(Self, Resumed)> {
         options.check(target)?;
         let (store, staging, resumed) = store::open(target, &mut options)?;
-        Ok((Self { store, options, staging, last_commit: Instant::now() }, resumed))
+        let (rows, bytes) = store.commit_size();
+        let commit_rows = options.commit_rows.unwrap_or(rows);
+        let commit_bytes = options.commit_bytes.unwrap_or(bytes);
+        let last_commit = Instant::now();
+        Ok((Self { store, options, staging, commit_rows, commit_bytes, last_commit, failed: None }, resumed))
     }
 
-    /// How many buffered rows are staged durably.
-    pub(crate) fn commit_rows(&self) -> usize {
-        self.options.commit_rows
+    /// How long it is until what has come together is to be committed, if anything has.
+    pub(crate) fn due_in(&self) -> Option<Duration> {
+        let left = self.options.commit_interval.saturating_sub(self.last_commit.elapsed());
+        self.staging.pending().map(|_| left)
     }
 
-    /// Takes a batch. It is buffered; when enough has come together, all that is buffered is staged durably. Says whether it was.
+    /// Takes a batch. When enough has come together, all of it is staged durably. Says whether it was.
     ///
     /// # Errors
     /// [`Class::Source`] for a row without a value in its key, [`Class::Internal`] for a batch that contradicts its own
     /// declarations: nothing of the batch is taken then. And as [`Self::commit`].
     pub fn stage(&mut self, mut batch: Batch) -> Result<bool> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         self.store.fit(&mut batch)?;
+        let is_changed = self.staging.is_changed_ahead(&batch);
+        if is_changed {
+            self.commit()?;
+        }
         self.staging.take(batch, &self.options, self.store.dialect())?;
-        let (rows, bytes) = self.staging.buffered();
-        let due = rows >= self.options.commit_rows
-            || bytes >= self.options.commit_bytes
+        let (rows, bytes) = self.staging.uncommitted();
+        let due = rows >= self.commit_rows
+            || bytes >= self.commit_bytes
             || self.last_commit.elapsed() >= self.options.commit_interval;
         if due {
             self.commit()?;
+        } else {
+            let written = self.store.write_ahead(&self.options, &mut self.staging);
+            written.inspect_err(|error| self.failed = Some(error.clone()))?;
         }
-        Ok(due)
+        Ok(due || is_changed)
     }
 
-    /// Stages what is buffered, with its state: all of it, or after an error nothing.
+    /// Stages what has come together, with its state: all of it, or after an error nothing, and nothing more.
     ///
     /// # Errors
     /// [`Class::Destination`] where another run of the pipeline took over, or the destination refuses.
     pub fn commit(&mut self) -> Result<()> {
-        if let Some(pending) = self.staging.pending() {
-            self.store.commit(&self.options, &self.staging, pending)?;
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if let Some(pending) = self.staging.pending().cloned() {
+            let committed = self.store.commit(&self.options, &mut self.staging, &pending);
+            committed.inspect_err(|error| self.failed = Some(error.clone()))?;
             self.staging.committed();
         }
         self.last_commit = Instant::now();

@@ -168,7 +168,10 @@ impl Package {
         );
         let ours = [Value::Text(Some(&self.pipeline)), Value::Bigint(self.run)];
         let values: Vec<_> = values.iter().copied().chain(ours).collect();
-        let rows = session.query(&sql, &values)?;
+        let rows = session.query(&sql, &values).map_err(|error| {
+            // It began while our transaction was open, so we do not see its number.
+            if session.dialect().is_conflict(&error.message) { overtaken(&self.pipeline, self.run) } else { error }
+        })?;
         rows.into_iter().find(|rows| rows.num_rows() == 1).ok_or_else(|| overtaken(&self.pipeline, self.run))
     }
 

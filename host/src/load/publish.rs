@@ -9,7 +9,7 @@ use super::{
     Options, Published, ResourcePlan, by_hand, load_id,
     merge::{ChainTable, merge},
     package::{KnownTable, drop_table},
-    staging_table::{ROOT, SEQUENCE},
+    staging_table::{ROOT, SEQUENCE, traits},
 };
 use crate::{
     changes::Changes,
@@ -146,8 +146,8 @@ fn migrate(
     let columns: Vec<_> = new
         .into_iter()
         .map(|(quoted, column)| {
-            let column_type = final_type(column, session.dialect());
-            format!("{quoted} {column_type}{}", if column.nullable { "" } else { " NOT NULL" })
+            let dialect = session.dialect();
+            format!("{quoted} {}{}", final_type(column, dialect), traits(&column.name, column.nullable, dialect))
         })
         .collect();
     session.run(&format!("CREATE TABLE {name} ({})", columns.join(", ")), &[]).map(drop)

@@ -35,7 +35,8 @@ const MOST_NAMES: usize = 64 << 20;
 /// Bytes that count for a column besides its name.
 pub(super) const OF_COLUMN: usize = 32;
 
-/// State and schema that cover what is buffered.
+/// State and schema that cover what is not committed.
+#[derive(Clone)]
 pub(super) struct Pending {
     pub state: String,
     pub schema: Option<String>,
@@ -49,14 +50,17 @@ pub(super) struct Staging {
     pending: Option<Pending>,
     /// What became of values of the package's rows, those of an interrupted run included.
     changes: Changes,
+    /// Rows that are not committed, and their bytes.
     rows: usize,
     bytes: usize,
+    /// Bytes of those that are not even written.
+    buffered: usize,
 }
 
 impl Staging {
     /// Staging tables, the columns of the final tables, and what became of values of the rows that are staged.
     pub fn of(tables: Vec<StagingTable>, stored: HashMap<String, Vec<Column>>, changes: Changes) -> Self {
-        Self { tables, stored, pending: None, changes, rows: 0, bytes: 0 }
+        Self { tables, stored, pending: None, changes, rows: 0, bytes: 0, buffered: 0 }
     }
 
     /// The staging tables as an interrupted run left them, or none.
@@ -72,9 +76,14 @@ impl Staging {
         Ok(Self::of(tables, stored.collect(), package.changes.clone()))
     }
 
-    /// Buffered rows, and their bytes.
-    pub fn buffered(&self) -> (usize, usize) {
+    /// Rows that are not committed, and their bytes.
+    pub fn uncommitted(&self) -> (usize, usize) {
         (self.rows, self.bytes)
+    }
+
+    /// Bytes of the rows that are not written.
+    pub fn buffered(&self) -> usize {
+        self.buffered
     }
 
     /// The staging tables, with what is buffered.
@@ -99,6 +108,12 @@ impl Staging {
             ..table.known.clone()
         };
         self.tables.iter().map(counted).collect()
+    }
+
+    /// Whether what was written ahead is to be committed before a batch is taken.
+    pub fn is_changed_ahead(&self, batch: &Batch) -> bool {
+        let table_of = |rows: &TableRows| self.tables.iter().find(|table| table.known.table == rows.table);
+        batch.tables.iter().any(|rows| table_of(rows).is_some_and(|table| table.is_changed_ahead(rows)))
     }
 
     /// Buffers a batch: all of it, or after an error nothing. In a database, texts become what that can store.
@@ -139,7 +154,9 @@ impl Staging {
             let fit = |dialect| StagingTable::fit_characters(table, &columns, &mut rows, dialect);
             dialect.map(fit).into_iter().flatten().for_each(|change| self.changes.add(change));
             self.rows += rows.rows.num_rows();
-            self.bytes += bytes(&rows.rows);
+            let bytes = bytes(&rows.rows);
+            self.bytes += bytes;
+            self.buffered += bytes;
             // The first root row of the batch has this number.
             let first = staged.get(&place.root).copied().unwrap_or(0);
             let roots = rows.parent.is_some().then(|| rows.roots.iter().map(|root| first + u64::from(*root)).collect());
@@ -161,12 +178,20 @@ impl Staging {
         Ok(())
     }
 
-    /// Brings columns and buffered rows to the database. To be called in a transaction, and [`Self::committed`] after it.
-    pub fn write(&self, session: &mut Session, tables: Tables<'_>) -> Result<()> {
-        self.tables.iter().try_for_each(|table| table.write(session, tables))
+    /// Brings columns and buffered rows to the database. To be called in a transaction.
+    pub fn write(&mut self, session: &mut Session, tables: Tables<'_>) -> Result<()> {
+        self.tables.iter().try_for_each(|table| table.write(session, tables))?;
+        self.written();
+        Ok(())
     }
 
-    /// Notes that what was buffered is now in the database.
+    /// Notes that what was buffered is written.
+    pub fn written(&mut self) {
+        self.tables.iter_mut().for_each(StagingTable::written);
+        self.buffered = 0;
+    }
+
+    /// Notes that what was written is committed.
     pub fn committed(&mut self) {
         self.tables.iter_mut().for_each(StagingTable::committed);
         (self.pending, self.rows, self.bytes) = (None, 0, 0);

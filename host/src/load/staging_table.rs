@@ -35,6 +35,8 @@ pub(super) struct StagingTable {
     columns: Vec<Column>,
     /// The types that the database has for the first columns; none where the table does not exist.
     stored: Vec<DataType>,
+    /// Whether rows were written that are not committed.
+    is_ahead: bool,
     /// Rows with the types that the columns had when they came, and in a child table the numbers of their root rows.
     buffered: Vec<(RecordBatch, Option<Int64Array>)>,
 }
@@ -42,13 +44,13 @@ pub(super) struct StagingTable {
 impl StagingTable {
     /// A table that does not exist yet.
     pub fn new(known: KnownTable) -> Self {
-        Self { known, columns: Vec::new(), stored: Vec::new(), buffered: Vec::new() }
+        Self::with_columns(known, Vec::new())
     }
 
     /// A table that an interrupted run left, with the columns that it had.
     pub fn with_columns(known: KnownTable, columns: Vec<Column>) -> Self {
         let stored = columns.iter().map(|column| column.data_type).collect();
-        Self { known, columns, stored, buffered: Vec::new() }
+        Self { known, columns, stored, is_ahead: false, buffered: Vec::new() }
     }
 
     /// A table that an interrupted run left, with the columns that the database says it has.
@@ -207,7 +209,7 @@ impl StagingTable {
         }
     }
 
-    /// Brings columns and buffered rows to the database. To be called in a transaction, and [`Self::committed`] after it.
+    /// Brings columns and buffered rows to the database. To be called in a transaction, and [`Self::written`] after it.
     pub fn write(&self, session: &mut Session, tables: Tables<'_>) -> Result<()> {
         self.migrate(session, tables)?;
         if self.buffered.is_empty() {
@@ -221,10 +223,22 @@ impl StagingTable {
     }
 
     /// Notes that what was buffered is now in the database.
-    pub fn committed(&mut self) {
+    pub fn written(&mut self) {
+        self.is_ahead |= !self.buffered.is_empty();
         self.known.staged += self.buffered_rows();
         self.stored = self.columns.iter().map(|column| column.data_type).collect();
         self.buffered.clear();
+    }
+
+    /// Notes that what was written is committed.
+    pub fn committed(&mut self) {
+        self.is_ahead = false;
+    }
+
+    /// Whether some rows bring columns to rows that are written and not committed, or widen theirs. In DuckDB one transaction cannot do both.
+    pub fn is_changed_ahead(&self, rows: &TableRows) -> bool {
+        self.is_ahead
+            && !Self::changed_columns(Some(self), Vec::new(), rows, &[]).is_ok_and(|columns| columns.is_empty())
     }
 
     fn migrate(&self, session: &mut Session, tables: Tables<'_>) -> Result<()> {
@@ -234,7 +248,7 @@ impl StagingTable {
             (
                 dialect.quote(&column.name),
                 dialect.staging_type(column.data_type),
-                if column.nullable { "" } else { " NOT NULL" },
+                traits(column.name.as_str(), column.nullable, dialect),
             )
         });
         for (column, stored) in self.columns.iter().zip(&self.stored) {
@@ -254,7 +268,7 @@ impl StagingTable {
             return Ok(());
         }
         let columns: String =
-            added.map(|(column, column_type, not_null)| format!(", {column} {column_type}{not_null}")).collect();
+            added.map(|(column, column_type, traits)| format!(", {column} {column_type}{traits}")).collect();
         let bigint = dialect.column_type(DataType::Bigint);
         let ours: Vec<_> = self.ours().map(|name| format!("{} {bigint} NOT NULL", dialect.quote(name))).collect();
         // An empty one may have been left by another pipeline.
@@ -306,6 +320,12 @@ impl StagingTable {
         Error::new(Class::Internal, format!("the rows do not fit their table: {error}"))
             .fact("table", &self.known.table)
     }
+}
+
+/// What follows the type of a column where its table is created.
+pub(super) fn traits(name: &str, nullable: bool, dialect: &dyn Dialect) -> String {
+    let storage = if name == ROW_ID { dialect.random_texts() } else { "" };
+    format!("{storage}{}", if nullable { "" } else { " NOT NULL" })
 }
 
 /// The bytes that the rows take: of each column only its part of a buffer that it may share with others.

@@ -14,6 +14,9 @@ use crate::{
 /// Where a package is kept, and its rows end up: a database, or files. Each of what it does is done whole, or after an error not at
 /// all; and only as long as no other run of the pipeline took over.
 pub(super) trait Store: Send {
+    /// How much is committed at once, where nobody said it: so many rows, or bytes. It stands in memory until then.
+    fn commit_size(&self) -> (usize, usize);
+
     /// The dialect of a database.
     fn dialect(&self) -> Option<&'static dyn Dialect>;
 
@@ -23,8 +26,12 @@ pub(super) trait Store: Send {
     /// [`crate::Class::Internal`] for one that cannot have any.
     fn fit(&self, batch: &mut Batch) -> Result<()>;
 
-    /// Stages durably what is buffered, with the state that covers it.
-    fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()>;
+    /// Writes what is buffered, where that is better done before it is committed. After an error nothing of what was written since the
+    /// last commit is left.
+    fn write_ahead(&mut self, options: &Options, staging: &mut Staging) -> Result<()>;
+
+    /// Stages durably what is buffered or was written ahead, with the state that covers it.
+    fn commit(&mut self, options: &Options, staging: &mut Staging, pending: &Pending) -> Result<()>;
 
     /// Gives up the package: nothing is staged then, and state and schema stay as they were published.
     fn discard(&mut self, options: &Options, staging: &Staging) -> Result<()>;

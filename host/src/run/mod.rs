@@ -306,9 +306,7 @@ impl Run {
         load_options.full_refresh = options.full_refresh;
         load_options.repeats = self.tape.as_ref().and_then(Tape::repeats);
         load_options.limits.memory_limit.clone_from(&options.memory_limit);
-        if let Some(rows) = options.commit_rows {
-            load_options.commit_rows = rows;
-        }
+        load_options.commit_rows = options.commit_rows;
         let (loader, resumed) = blocking(move || Loader::begin(&target, load_options)).await?;
         if resumed.interrupted.is_some() {
             tell(Event::Resumed(&resumed));
@@ -317,7 +315,7 @@ impl Run {
         request.schema.clone_from(&resumed.schema);
         request.load_id.clone_from(&resumed.load_id);
         self.begin_tape("run", &request, options.batch_rows() as usize)?;
-        let (mut writer, mut waits) = (Writer::new(loader), Waits::new());
+        let (mut writer, mut waits) = (Writer::new(loader, options.commit_rows), Waits::new());
         let mut reader =
             Reader::new(&self.connector, &self.description, gate, self.grant.operator().limits.clone(), request);
         let outcome = tokio::select! {

@@ -4,12 +4,12 @@ use crate::load::{self, Loader, Published};
 use crate::{Class, Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Bytes of the batches that wait for the loader or are its work, so that the connector goes on while the loader commits. Of rows it is as
-/// many as are committed at once: what waits is read again where the run is cut off. A batch that is larger goes alone.
+/// many as the user wants to be committed at once: what waits is read again where the run is cut off. A batch that is larger goes alone.
 const MOST_WAITING: usize = 12 << 20;
 
 /// The room for waiting batches, in parts of it that a batch can take.
@@ -18,9 +18,9 @@ const ROOM: u32 = 1000;
 /// A loader that works on a thread of its own, some batches behind the connector.
 pub(super) struct Writer {
     /// None once no more are to come.
-    batches: Option<UnboundedSender<(load::Batch, OwnedSemaphorePermit)>>,
+    batches: Option<Sender<(load::Batch, OwnedSemaphorePermit)>>,
     room: Arc<Semaphore>,
-    most_rows: usize,
+    most_rows: Option<usize>,
     /// The loader comes back when it has taken all batches, or failed. None only while it works on something else.
     working: Option<JoinHandle<(Loader, Result<()>)>>,
     /// How often it has staged durably, and how often that was told.
@@ -29,19 +29,27 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn new(mut loader: Loader) -> Self {
-        let most_rows = loader.commit_rows();
-        let (batches, mut waiting) = unbounded_channel();
+    pub fn new(mut loader: Loader, most_rows: Option<usize>) -> Self {
+        let (batches, waiting) = channel::<(load::Batch, OwnedSemaphorePermit)>();
         let staged = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&staged);
         let working = spawn_blocking(move || {
-            while let Some((batch, _permit)) = waiting.blocking_recv() {
-                match loader.stage(batch) {
+            loop {
+                let batch = match loader.due_in() {
+                    Some(time) => waiting.recv_timeout(time),
+                    None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
+                let is_staged = match batch {
+                    Ok((batch, _permit)) => loader.stage(batch),
+                    // The API has nothing for now.
+                    Err(RecvTimeoutError::Timeout) => loader.commit().map(|()| true),
+                    Err(RecvTimeoutError::Disconnected) => return (loader, Ok(())),
+                };
+                match is_staged {
                     Ok(is_staged) => counted.fetch_add(u64::from(is_staged), Ordering::Relaxed),
                     Err(error) => return (loader, Err(error)),
                 };
             }
-            (loader, Ok(()))
         });
         let room = Arc::new(Semaphore::new(ROOM as usize));
         Self { batches: Some(batches), room, most_rows, working: Some(working), staged, told: 0 }
@@ -57,7 +65,8 @@ impl Writer {
     /// Hands over a batch, once there is room for it.
     pub async fn stage(&mut self, batch: load::Batch) -> Result<()> {
         let part = |of: usize, most: usize| (of as u64).saturating_mul(ROOM.into()).div_ceil(most.max(1) as u64);
-        let parts = part(batch.size(), MOST_WAITING).max(part(batch.rows(), self.most_rows)).clamp(1, ROOM.into());
+        let of_rows = self.most_rows.map_or(0, |most| part(batch.rows(), most));
+        let parts = part(batch.size(), MOST_WAITING).max(of_rows).clamp(1, ROOM.into());
         let parts = u32::try_from(parts).unwrap_or(ROOM);
         // A loader that fails gives the room back, so nobody waits for it without end.
         let permit = Arc::clone(&self.room).acquire_many_owned(parts).await.map_err(|_| gone())?;
@@ -81,7 +90,7 @@ impl Writer {
     pub async fn refuse(&mut self, suspicious: Vec<Error>) -> Result<()> {
         let loader = self.idle().await?;
         let loader = blocking(move || loader.refuse(suspicious)).await?;
-        *self = Self::new(loader);
+        *self = Self::new(loader, self.most_rows);
         Ok(())
     }
 
@@ -110,4 +119,42 @@ fn gone() -> Error {
 /// Runs what blocks on a thread of its own.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::new(Class::Internal, error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::Target;
+    use crate::load::{Batch, Options, ResourcePlan, TableRows, WriteDisposition};
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+
+    #[tokio::test]
+    async fn what_came_is_kept_also_where_nothing_comes_any_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let (resource, table) = ("things".to_owned(), "things".to_owned());
+        let plan =
+            ResourcePlan { resource, table, write_disposition: WriteDisposition::Append, primary_key: Vec::new() };
+        let mut options = Options::new("p", "data", "digest", vec![plan]);
+        options.commit_interval = std::time::Duration::from_millis(20);
+        let begin = || Loader::begin(&Target::Parquet { directory: directory.path().into() }, options.clone()).unwrap();
+
+        let mut writer = Writer::new(begin().0, None);
+        let id = Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+        let rows = TableRows {
+            table: "things".to_owned(),
+            resource: "things".to_owned(),
+            parent: None,
+            rows: RecordBatch::try_from_iter([("id", id)]).unwrap(),
+            roots: Vec::new(),
+            new_columns: Vec::new(),
+            widened_columns: Vec::new(),
+        };
+        let batch = Batch { tables: vec![rows], state: "s1".to_owned(), schema: None, changes: Vec::new() };
+        writer.stage(batch).await.unwrap();
+        while !writer.has_staged() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        drop(writer.idle().await.unwrap());
+        assert_eq!(begin().1.state.as_deref(), Some("s1"));
+    }
 }

@@ -92,7 +92,7 @@ fn a_task_in_a_process_of_its_own() {
     let target = Target::parse(&env::var(TARGET).expect("only started by other tests")).unwrap();
     let task = env::var(TASK).unwrap();
     let mut options = options_of(&target, &task);
-    options.commit_rows = 1;
+    options.commit_rows = Some(1);
     let refused = |error: Error| -> ! {
         println!("{error}; {}", error.advice.as_deref().unwrap_or_default());
         process::exit(i32::from(error.class.exit_code()));

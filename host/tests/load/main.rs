@@ -1,6 +1,7 @@
 //! Loading into real databases: DuckDB, a PostgreSQL server, SQLite; and into Parquet files.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod ahead;
 mod by_hand;
 mod changes;
 mod crash;

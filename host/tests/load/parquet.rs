@@ -282,7 +282,7 @@ fn a_package_that_is_not_gone_on_with_leaves_nothing() {
 fn commits_are_made_by_rows_and_each_is_one_file() {
     let directory = Directory::new();
     // One user with two tags is three rows.
-    let (mut loader, _) = directory.begin(Options { commit_rows: 4, ..append() });
+    let (mut loader, _) = directory.begin(Options { commit_rows: Some(4), ..append() });
     for (id, state) in [(1, Value::Null), (2, "s2".into()), (3, "s2".into()), (4, "s4".into())] {
         loader.stage(users(&format!("s{id}"), &[id], "a")).unwrap();
         assert_eq!(directory.manifest()["staged_state"], state);

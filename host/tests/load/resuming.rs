@@ -125,8 +125,8 @@ fn a_second_run_of_a_pipeline_is_told_who_holds_it(kind: Kind) {
 }
 
 fn buffers_are_committed_by_rows_bytes_and_time(kind: Kind) {
-    let by_rows = |options: &mut spile_host::load::Options| options.commit_rows = 4;
-    let by_bytes = |options: &mut spile_host::load::Options| options.commit_bytes = 200;
+    let by_rows = |options: &mut spile_host::load::Options| options.commit_rows = Some(4);
+    let by_bytes = |options: &mut spile_host::load::Options| options.commit_bytes = Some(200);
     let by_time = |options: &mut spile_host::load::Options| options.commit_interval = Duration::ZERO;
     // One user with two tags is three rows, and 124 bytes.
     for (limit, states) in

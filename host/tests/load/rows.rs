@@ -194,8 +194,8 @@ pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
 /// Options that commit only when asked to.
 pub fn options(resources: Vec<ResourcePlan>) -> Options {
     let mut options = Options::new("people", "data", "digest-1", resources);
-    options.commit_rows = usize::MAX;
-    options.commit_bytes = usize::MAX;
+    options.commit_rows = Some(usize::MAX);
+    options.commit_bytes = Some(usize::MAX);
     options.commit_interval = Duration::MAX;
     options
 }

@@ -253,7 +253,16 @@ impl Store for Files {
         }
     }
 
-    fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()> {
+    fn commit_size(&self) -> (usize, usize) {
+        (40_000, 64 << 20)
+    }
+
+    /// A file is written whole.
+    fn write_ahead(&mut self, _options: &Options, _staging: &mut Staging) -> Result<()> {
+        Ok(())
+    }
+
+    fn commit(&mut self, options: &Options, staging: &mut Staging, pending: &Pending) -> Result<()> {
         self.prove()?;
         let mut next = self.manifest.clone();
         let load_id = next.load_id.clone().unwrap_or_default();
@@ -274,7 +283,9 @@ impl Store for Files {
             next.staged_schema = Some(schema.clone());
         }
         next.staged_changes = Some(staging.changes().clone()).filter(|changes| !changes.is_empty());
-        self.replace(next)
+        self.replace(next)?;
+        staging.written();
+        Ok(())
     }
 
     fn discard(&mut self, _options: &Options, _staging: &Staging) -> Result<()> {

@@ -205,8 +205,8 @@ impl Peaks {
 
 #[test]
 fn memory_does_not_grow_with_the_result() {
-    // Enough that buffers come to be full: with half of it the connector has not yet come to its most. Of two runs each, since how full depends on when DuckDB or the machine is slow.
-    const RECORDS: u64 = 50_000;
+    // Enough that buffers come to be full: with half of it neither the connector nor the batches that wait have come to their most. Of two runs each, since how full depends on when DuckDB or the machine is slow.
+    const RECORDS: u64 = 100_000;
     // Compiling the component takes memory too; after this its code is in the cache.
     Peaks::of_run(100);
     let twice = |records| [(), ()].map(|()| Peaks::of_run(records));

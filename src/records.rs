@@ -1,5 +1,6 @@
 //! Records of a page, as the text that the API gave. What needs a tree makes one; what does not reads the text once.
 
+mod pass;
 mod skim;
 
 use crate::error::Result;

@@ -1,12 +1,7 @@
 //! Passes over a document: of what is beside the records a tree is made, of the records only where they stand.
-//!
-//! `RawValue` passes over a value at several times the speed at which it could be read (decision 0012).
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use serde_json::{Error, Map, Value};
-use std::borrow::Cow;
-use std::fmt;
+use super::pass::{Pass, Result};
+use serde_json::{Map, Value};
 use std::ops::Range;
 
 /// How deep an outline looks. What is deeper is read whole, or refused by the parser's own limit.
@@ -24,8 +19,8 @@ pub struct Skimmed {
 ///
 /// # Errors
 /// The text is not valid JSON.
-pub fn skim(text: &str, keys: &[String]) -> Result<Skimmed, String> {
-    at(text, text.trim_matches(BLANK), keys).map_err(|error| error.to_string())
+pub fn skim(text: &str, keys: &[String]) -> std::result::Result<Skimmed, String> {
+    Pass::over(text, |pass| at(pass, keys))
 }
 
 /// A document with at most two items of each list: the first one, and the first one that is no scalar. That is enough to find
@@ -33,211 +28,110 @@ pub fn skim(text: &str, keys: &[String]) -> Result<Skimmed, String> {
 ///
 /// # Errors
 /// The text is not valid JSON, or nested too deep.
-pub fn outline(text: &str) -> Result<Value, String> {
-    outline_of(text.trim_matches(BLANK), 0).map_err(|error| error.to_string())
+pub fn outline(text: &str) -> std::result::Result<Value, String> {
+    Pass::over(text, |pass| outline_of(pass, 0))
 }
 
 /// Whether a text is one document.
 ///
 /// # Errors
 /// The text is not valid JSON.
-pub fn check(text: &str) -> Result<(), String> {
-    serde_json::from_str::<&RawValue>(text).map(drop).map_err(|error| error.to_string())
+pub fn check(text: &str) -> std::result::Result<(), String> {
+    Pass::over(text, |pass| pass.value().map(drop))
 }
 
 /// The value at a path of keys; none where nothing is there. Where a key stands twice, the last one counts.
 ///
 /// # Errors
 /// The text is not valid JSON.
-pub fn find(text: &str, keys: &[String]) -> Result<Option<Value>, String> {
-    find_at(text.trim_matches(BLANK), keys).map_err(|error| error.to_string())
+pub fn find(text: &str, keys: &[String]) -> std::result::Result<Option<Value>, String> {
+    Pass::over(text, |pass| find_at(pass, keys))
 }
 
-/// White space around a document.
-const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
-
-fn at(document: &str, part: &str, keys: &[String]) -> Result<Skimmed, Error> {
-    let path = Path { document, keys };
-    match (keys.split_first(), part.as_bytes().first()) {
-        (None, Some(b'[')) => items(part).map(|items| path.list(&items)),
-        (None, _) => path.alone(part),
+fn at(pass: &mut Pass<'_>, keys: &[String]) -> Result<Skimmed> {
+    match (keys.split_first(), pass.peek()) {
+        (None, Some(b'[')) => {
+            let mut records = Vec::new();
+            let mut more = pass.enter(b']');
+            while more {
+                records.push(pass.value()?);
+                more = pass.step(b']')?;
+            }
+            Ok(Skimmed { head: Value::Array(Vec::new()), records: Some(records) })
+        }
+        (None, _) => {
+            let (head, place) = pass.tree()?;
+            let records = if head.is_null() { Vec::new() } else { vec![place] };
+            Ok(Skimmed { head, records: Some(records) })
+        }
         (Some((wanted, rest)), Some(b'{')) => {
-            let mut parser = serde_json::Deserializer::from_str(part);
-            let found = Within { document, wanted, rest }.deserialize(&mut parser)?;
-            parser.end()?;
-            Ok(found)
-        }
-        _ => Ok(Skimmed { head: serde_json::from_str(part)?, records: None }),
-    }
-}
-
-/// A path of keys in a document.
-struct Path<'p> {
-    document: &'p str,
-    keys: &'p [String],
-}
-
-impl Path<'_> {
-    fn list(&self, items: &[&RawValue]) -> Skimmed {
-        let records = items.iter().map(|record| place(self.document, record.get())).collect();
-        Skimmed { head: Value::Array(Vec::new()), records: Some(records) }
-    }
-
-    fn alone(&self, part: &str) -> Result<Skimmed, Error> {
-        let head: Value = serde_json::from_str(part)?;
-        let records = if head.is_null() { Vec::new() } else { vec![place(self.document, part)] };
-        Ok(Skimmed { head, records: Some(records) })
-    }
-
-    /// The first byte of the value of a key of the document.
-    fn first_after(&self, key: &str) -> Option<u8> {
-        let after = self.document.get(place(self.document, key).end..)?.strip_prefix('"')?;
-        after.trim_start_matches(BLANK).strip_prefix(':')?.trim_start_matches(BLANK).bytes().next()
-    }
-}
-
-/// An object of a document, in which a path goes on. The records are passed over once.
-struct Within<'p> {
-    document: &'p str,
-    wanted: &'p str,
-    rest: &'p [String],
-}
-
-impl<'t> DeserializeSeed<'t> for Within<'_> {
-    type Value = Skimmed;
-
-    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Skimmed, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'t> Visitor<'t> for Within<'_> {
-    type Value = Skimmed;
-
-    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'t>>(self, mut object: A) -> Result<Skimmed, A::Error> {
-        let path = Path { document: self.document, keys: self.rest };
-        let (mut head, mut records) = (Map::new(), None);
-        while let Some(key) = object.next_key_seed(Key)? {
-            let value = if key == self.wanted {
-                // A key with escapes stands elsewhere.
-                let first = if let Cow::Borrowed(key) = key { path.first_after(key) } else { None };
-                let found = match (self.rest.split_first(), first) {
-                    (None, Some(b'[')) => path.list(&object.next_value::<Vec<&RawValue>>()?),
-                    (Some((wanted, rest)), Some(b'{')) => {
-                        object.next_value_seed(Within { document: self.document, wanted, rest })?
-                    }
-                    _ => {
-                        let value: &RawValue = object.next_value()?;
-                        at(path.document, value.get(), path.keys).map_err(A::Error::custom)?
-                    }
+            let (mut head, mut records) = (Map::new(), None);
+            let mut more = pass.enter(b'}');
+            while more {
+                let key = pass.key()?;
+                let value = if key == *wanted {
+                    let found = at(pass, rest)?;
+                    records = found.records;
+                    found.head
+                } else {
+                    pass.tree()?.0
                 };
-                records = found.records;
-                found.head
-            } else {
-                object.next_value()?
-            };
-            head.insert(key.into_owned(), value);
+                head.insert(key.into_owned(), value);
+                more = pass.step(b'}')?;
+            }
+            Ok(Skimmed { head: Value::Object(head), records })
         }
-        Ok(Skimmed { head: Value::Object(head), records })
+        _ => Ok(Skimmed { head: pass.tree()?.0, records: None }),
     }
 }
 
-fn outline_of(part: &str, depth: u32) -> Result<Value, Error> {
-    match part.as_bytes().first() {
+fn outline_of(pass: &mut Pass<'_>, depth: u32) -> Result<Value> {
+    match pass.peek() {
         Some(b'[') if depth < DEEPEST => {
-            let all = items(part)?;
-            let is_inner = |item: &&&RawValue| item.get().starts_with(['[', '{']);
-            let first = all.first();
-            let inner = all.iter().find(is_inner).filter(|_| !first.as_ref().is_some_and(is_inner));
-            first.into_iter().chain(inner).map(|item| outline_of(item.get(), depth + 1)).collect()
+            let (mut items, mut has_inner) = (Vec::new(), false);
+            let mut more = pass.enter(b']');
+            while more {
+                let is_inner = matches!(pass.peek(), Some(b'[' | b'{'));
+                if items.is_empty() || (is_inner && !has_inner) {
+                    items.push(outline_of(pass, depth + 1)?);
+                    has_inner |= is_inner;
+                } else {
+                    pass.value()?;
+                }
+                more = pass.step(b']')?;
+            }
+            Ok(Value::Array(items))
         }
         Some(b'{') if depth < DEEPEST => {
-            let outlined =
-                |(key, value): (Cow<'_, str>, &RawValue)| Ok((key.into_owned(), outline_of(value.get(), depth + 1)?));
-            fields(part)?.into_iter().map(outlined).collect::<Result<Map<_, _>, Error>>().map(Value::Object)
-        }
-        _ => serde_json::from_str(part),
-    }
-}
-
-fn find_at(part: &str, keys: &[String]) -> Result<Option<Value>, Error> {
-    let Some((wanted, rest)) = keys.split_first() else { return serde_json::from_str(part).map(Some) };
-    if !part.starts_with('{') {
-        return serde_json::from_str::<&RawValue>(part).map(|_| None);
-    }
-    let found = fields(part)?.into_iter().rfind(|(key, _)| key == wanted);
-    found.map_or(Ok(None), |(_, value)| find_at(value.get(), rest))
-}
-
-/// Where a part of a text stands in it.
-fn place(text: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr() - text.as_ptr().addr();
-    start..start + part.len()
-}
-
-/// The items of a list.
-fn items(list: &str) -> Result<Vec<&RawValue>, Error> {
-    serde_json::from_str(list)
-}
-
-/// The fields of an object as they stand there, each as often as it does.
-fn fields(object: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Error> {
-    serde_json::from_str::<Fields<'_>>(object).map(|fields| fields.0)
-}
-
-struct Fields<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
-
-impl<'t> Deserialize<'t> for Fields<'t> {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'t> Visitor<'t> for All {
-            type Value = Fields<'t>;
-
-            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-                to.write_str("an object")
+            let mut fields = Map::new();
+            let mut more = pass.enter(b'}');
+            while more {
+                let key = pass.key()?.into_owned();
+                fields.insert(key, outline_of(pass, depth + 1)?);
+                more = pass.step(b'}')?;
             }
-
-            fn visit_map<A: MapAccess<'t>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(key) = object.next_key_seed(Key)? {
-                    fields.push((key, object.next_value()?));
-                }
-                Ok(Fields(fields))
-            }
+            Ok(Value::Object(fields))
         }
-        deserializer.deserialize_map(All)
+        _ => Ok(pass.tree()?.0),
     }
 }
 
-/// A key, which stands in the text as it is unless it has escapes.
-struct Key;
-
-impl<'t> DeserializeSeed<'t> for Key {
-    type Value = Cow<'t, str>;
-
-    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+fn find_at(pass: &mut Pass<'_>, keys: &[String]) -> Result<Option<Value>> {
+    let Some((wanted, rest)) = keys.split_first() else { return Ok(Some(pass.tree()?.0)) };
+    if pass.peek() != Some(b'{') {
+        return pass.value().map(|_| None);
     }
-}
-
-impl<'t> Visitor<'t> for Key {
-    type Value = Cow<'t, str>;
-
-    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("a key")
+    let mut found = None;
+    let mut more = pass.enter(b'}');
+    while more {
+        if pass.key()? == *wanted {
+            found = find_at(pass, rest)?;
+        } else {
+            pass.value()?;
+        }
+        more = pass.step(b'}')?;
     }
-
-    fn visit_borrowed_str<E>(self, key: &'t str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(key))
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(key.to_owned()))
-    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -308,7 +202,7 @@ mod tests {
     fn what_is_no_json_is_told_with_its_place() {
         for (text, why) in [
             ("", "EOF while parsing a value at line 1 column 0"),
-            ("[1,]", "trailing comma at line 1 column 4"),
+            ("[1,]", "expected value at line 1 column 4"),
             ("{\"data\": [1, tru]}", "expected ident at line 1 column 17"),
             ("[1] 2", "trailing characters at line 1 column 5"),
             ("{\"data\": [1\n, x]}", "expected value at line 2 column 3"),

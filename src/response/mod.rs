@@ -105,10 +105,13 @@ pub fn read(response: &mut Response, format: Option<&Format>) -> Result<Body> {
 
 /// The text of a body.
 fn text(response: &Response, bytes: Vec<u8>) -> Result<String> {
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let why = format!("the response is not valid JSON: {}", error.utf8_error());
-        unreadable(response, error.as_bytes(), &why)
-    })?;
+    if simdutf8::basic::from_utf8(&bytes).is_err()
+        && let Err(error) = std::str::from_utf8(&bytes)
+    {
+        return Err(unreadable(response, &bytes, &format!("the response is not valid JSON: {error}")));
+    }
+    // SAFETY: that it is UTF-8 was just seen, by one of the two.
+    let text = unsafe { String::from_utf8_unchecked(bytes) };
     Ok(match text.strip_prefix(MARK) {
         Some(rest) => rest.to_owned(),
         None => text,

@@ -7,7 +7,7 @@ use super::{
     package::Package,
     publish,
     staging::{Pending, Staging},
-    store::Store,
+    store::{BUFFERED, Store},
 };
 use crate::{
     destination::{self, Access, Session, StoredColumn, Target, dialect::Dialect},
@@ -58,7 +58,7 @@ impl Database {
 impl Store for Database {
     /// What is written ahead does not stand in our memory, and the time between two commits limits it too.
     fn commit_size(&self) -> (usize, usize) {
-        if self.session.dialect().writes_ahead() { (1_000_000, 256 << 20) } else { (40_000, 64 << 20) }
+        if self.session.dialect().writes_ahead() { (1_000_000, 256 << 20) } else { BUFFERED }
     }
 
     fn dialect(&self) -> Option<&'static dyn Dialect> {

@@ -11,11 +11,16 @@ use crate::{
     error::Result,
 };
 
+/// How much is committed at once where it is buffered until then: so many rows, or bytes.
+pub(super) const BUFFERED: (usize, usize) = (40_000, 64 << 20);
+
 /// Where a package is kept, and its rows end up: a database, or files. Each of what it does is done whole, or after an error not at
 /// all; and only as long as no other run of the pipeline took over.
 pub(super) trait Store: Send {
-    /// How much is committed at once, where nobody said it: so many rows, or bytes. It stands in memory until then.
-    fn commit_size(&self) -> (usize, usize);
+    /// How much is committed at once, where nobody said it: so many rows, or bytes.
+    fn commit_size(&self) -> (usize, usize) {
+        BUFFERED
+    }
 
     /// The dialect of a database.
     fn dialect(&self) -> Option<&'static dyn Dialect>;

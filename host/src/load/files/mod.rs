@@ -253,10 +253,6 @@ impl Store for Files {
         }
     }
 
-    fn commit_size(&self) -> (usize, usize) {
-        (40_000, 64 << 20)
-    }
-
     /// A file is written whole.
     fn write_ahead(&mut self, _options: &Options, _staging: &mut Staging) -> Result<()> {
         Ok(())

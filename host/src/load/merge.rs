@@ -21,6 +21,8 @@ use crate::{
 /// A table of the chain: a root table, or a child table at any depth.
 pub(super) struct ChainTable<'a> {
     pub known: &'a KnownTable,
+    /// Whether the final table comes into being with this publication: then it has no rows.
+    pub is_new: bool,
     /// The final table's full name, quoted.
     pub last: String,
     /// The staging table's full name, quoted, where rows were staged in this package.
@@ -197,6 +199,9 @@ impl Meeting<'_> {
     /// there.
     fn delete(&mut self, matched: &str) -> Result<()> {
         let Self { session, root, children, counts, .. } = self;
+        if root.is_new {
+            return Ok(());
+        }
         let Some((of_root, of_children)) = counts.split_first_mut() else { return Ok(()) };
         for (child, counts) in children.iter().zip(of_children) {
             let sql = format!(
@@ -278,7 +283,7 @@ impl Meeting<'_> {
             if scd2.is_none()
                 && !thinned
                 && let Some(stored) = table.takes_the_place()
-                && is_empty(self.session, &table.last)?
+                && (table.is_new || is_empty(self.session, &table.last)?)
             {
                 counts.inserted += put_in_place(self.session, table, staged, stored)?;
                 continue;

@@ -39,6 +39,7 @@ pub(super) fn publish(
         changes: Changes::default(),
         warnings: Vec::new(),
     };
+    let mut chains = Vec::new();
     for (index, plan) in options.resources.iter().enumerate() {
         if plan.merges_without_a_key() {
             published
@@ -48,7 +49,7 @@ pub(super) fn publish(
         if options.resources.iter().take(index).any(|earlier| earlier.table == plan.table) {
             continue;
         }
-        let mut chain = chain(session, options, plan, tables, &staging, &before);
+        let chain = chain(session, options, plan, tables, &staging, &before);
         for table in &chain {
             let stored = before.get(&table.known.table).map(Vec::as_slice).unwrap_or_default();
             let more = if table.known.parent.is_none() { plan.columns(session.dialect()) } else { Vec::new() };
@@ -61,14 +62,18 @@ pub(super) fn publish(
             migrate(session, &table.last, table.columns, &more, stored)?;
         }
         if options.full_refresh {
-            for table in chain.iter().filter(|table| before.contains_key(&table.known.table)) {
+            for table in chain.iter().filter(|table| !table.is_new) {
                 session.run(&format!("DELETE FROM {}", table.last), &[])?;
             }
         }
         if plan.has_root_ids() {
             give_root_ids(session, &chain, &before)?;
         }
-        let mut plain = session.plain_tables(&options.dataset)?;
+        chains.push((plan, chain));
+    }
+    // Once all tables are as they are to be: to look at them takes longer than to fill a small one.
+    let mut plain = session.plain_tables(&options.dataset)?;
+    for (plan, mut chain) in chains {
         for table in &mut chain {
             table.plain = plain.remove(&table.known.table);
         }
@@ -95,8 +100,10 @@ fn chain<'a>(
         .filter(|known| known.root == plan.table)
         .filter_map(|known| {
             let columns = staging.get(&known.table);
-            (columns.is_some() || before.contains_key(&known.table)).then(|| ChainTable {
+            let is_new = !before.contains_key(&known.table);
+            (columns.is_some() || !is_new).then(|| ChainTable {
                 known,
+                is_new,
                 last: session.qualified(&options.dataset, &known.table),
                 staged: columns.map(|_| session.qualified(options.staging(), &known.table)),
                 columns: columns.map(Vec::as_slice).unwrap_or_default(),

@@ -70,15 +70,15 @@ impl Store for Database {
         Ok(())
     }
 
-    fn write_ahead(&mut self, options: &Options, staging: &mut Staging) -> Result<()> {
+    fn write_ahead(&mut self, options: &Options, staging: &Staging) -> Result<bool> {
         if !self.session.dialect().writes_ahead() || staging.buffered() < WRITE_AHEAD {
-            return Ok(());
+            return Ok(false);
         }
         self.make_room(options, staging, &HashMap::new())?;
-        self.session.ahead(|session| staging.write(session, options.staging()))
+        self.session.ahead(|session| staging.write(session, options.staging())).map(|()| true)
     }
 
-    fn commit(&mut self, options: &Options, staging: &mut Staging, pending: &Pending) -> Result<()> {
+    fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()> {
         self.make_room(options, staging, &HashMap::new())?;
         let Self { session, package } = self;
         let tables = staging.tables();

@@ -328,8 +328,10 @@ impl Loader {
         if due {
             self.commit()?;
         } else {
-            let written = self.store.write_ahead(&self.options, &mut self.staging);
-            written.inspect_err(|error| self.failed = Some(error.clone()))?;
+            let is_written = self.store.write_ahead(&self.options, &self.staging);
+            if is_written.inspect_err(|error| self.failed = Some(error.clone()))? {
+                self.staging.written();
+            }
         }
         Ok(due || is_changed)
     }
@@ -342,8 +344,8 @@ impl Loader {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        if let Some(pending) = self.staging.pending().cloned() {
-            let committed = self.store.commit(&self.options, &mut self.staging, &pending);
+        if let Some(pending) = self.staging.pending() {
+            let committed = self.store.commit(&self.options, &self.staging, pending);
             committed.inspect_err(|error| self.failed = Some(error.clone()))?;
             self.staging.committed();
         }

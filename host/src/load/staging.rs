@@ -36,7 +36,6 @@ const MOST_NAMES: usize = 64 << 20;
 pub(super) const OF_COLUMN: usize = 32;
 
 /// State and schema that cover what is not committed.
-#[derive(Clone)]
 pub(super) struct Pending {
     pub state: String,
     pub schema: Option<String>,
@@ -178,11 +177,9 @@ impl Staging {
         Ok(())
     }
 
-    /// Brings columns and buffered rows to the database. To be called in a transaction.
-    pub fn write(&mut self, session: &mut Session, tables: Tables<'_>) -> Result<()> {
-        self.tables.iter().try_for_each(|table| table.write(session, tables))?;
-        self.written();
-        Ok(())
+    /// Brings columns and buffered rows to the database. To be called in a transaction, and [`Self::written`] or [`Self::committed`] after it.
+    pub fn write(&self, session: &mut Session, tables: Tables<'_>) -> Result<()> {
+        self.tables.iter().try_for_each(|table| table.write(session, tables))
     }
 
     /// Notes that what was buffered is written.
@@ -191,8 +188,9 @@ impl Staging {
         self.buffered = 0;
     }
 
-    /// Notes that what was written is committed.
+    /// Notes that what was buffered or written is committed.
     pub fn committed(&mut self) {
+        self.written();
         self.tables.iter_mut().for_each(StagingTable::committed);
         (self.pending, self.rows, self.bytes) = (None, 0, 0);
     }

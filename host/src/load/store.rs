@@ -31,12 +31,14 @@ pub(super) trait Store: Send {
     /// [`crate::Class::Internal`] for one that cannot have any.
     fn fit(&self, batch: &mut Batch) -> Result<()>;
 
-    /// Writes what is buffered, where that is better done before it is committed. After an error nothing of what was written since the
-    /// last commit is left.
-    fn write_ahead(&mut self, options: &Options, staging: &mut Staging) -> Result<()>;
+    /// Writes what is buffered, where that is better done before it is committed, and says whether it did. After an error nothing of what
+    /// was written since the last commit is left.
+    fn write_ahead(&mut self, _options: &Options, _staging: &Staging) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Stages durably what is buffered or was written ahead, with the state that covers it.
-    fn commit(&mut self, options: &Options, staging: &mut Staging, pending: &Pending) -> Result<()>;
+    fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()>;
 
     /// Gives up the package: nothing is staged then, and state and schema stay as they were published.
     fn discard(&mut self, options: &Options, staging: &Staging) -> Result<()>;

@@ -253,12 +253,7 @@ impl Store for Files {
         }
     }
 
-    /// A file is written whole.
-    fn write_ahead(&mut self, _options: &Options, _staging: &mut Staging) -> Result<()> {
-        Ok(())
-    }
-
-    fn commit(&mut self, options: &Options, staging: &mut Staging, pending: &Pending) -> Result<()> {
+    fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()> {
         self.prove()?;
         let mut next = self.manifest.clone();
         let load_id = next.load_id.clone().unwrap_or_default();
@@ -279,9 +274,7 @@ impl Store for Files {
             next.staged_schema = Some(schema.clone());
         }
         next.staged_changes = Some(staging.changes().clone()).filter(|changes| !changes.is_empty());
-        self.replace(next)?;
-        staging.written();
-        Ok(())
+        self.replace(next)
     }
 
     fn discard(&mut self, _options: &Options, _staging: &Staging) -> Result<()> {

@@ -38,8 +38,7 @@ fn decided(directory: &Path, options: &Options) -> Files {
     let (mut files, mut staging, _) = Files::begin(directory, options).unwrap();
     for state in ["s1", "s2"] {
         staging.take(batch(state), options, None).unwrap();
-        let pending = staging.pending().cloned().unwrap();
-        files.commit(options, &mut staging, &pending).unwrap();
+        files.commit(options, &staging, staging.pending().unwrap()).unwrap();
         staging.committed();
     }
     files.decide(options, "end").unwrap();

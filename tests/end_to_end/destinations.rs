@@ -1,6 +1,6 @@
 //! Other databases than DuckDB.
 
-use mock_api::{Collection, Options};
+use mock_api::{Collection, Options, RetryAfter};
 use spile_host::destination::Target;
 
 use crate::{
@@ -40,6 +40,23 @@ fn sqlite_gets_every_record() {
     let setting = Setting::new(options());
     let path = setting.folder().join("out.sqlite");
     loads_every_record(&setting, "sqlite:out.sqlite", &Target::Sqlite { path });
+}
+
+#[test]
+fn a_driver_that_is_missing_is_told_though_the_api_asks_to_wait() {
+    let retry_after = Some(RetryAfter::Seconds(3600));
+    let setting = Setting::new(Options { too_many_every: 1, retry_after, ..options() });
+    for target in ["duckdb:out.duckdb", "sqlite:out.sqlite"] {
+        setting
+            .run_into(target, SHIPPED)
+            .env("SPILE_ADBC_DUCKDB", "/nowhere/libduckdb.so")
+            .env("SPILE_ADBC_SQLITE", "/nowhere/libsqlite.so")
+            .outcome()
+            .ended_with(5)
+            .says(&["the driver that SPILE_ADBC_", "names cannot be loaded", "/nowhere/lib"])
+            .never_says("could not be kept");
+    }
+    assert!(!setting.folder().join("out.duckdb").exists());
 }
 
 #[test]

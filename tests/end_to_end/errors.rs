@@ -6,7 +6,7 @@ use mock_api::Options;
 
 use crate::{
     program::Call,
-    setting::{AS_GIVEN, SHIPPED, Setting},
+    setting::{AS_GIVEN, SHIPPED, Setting, wait_until_held},
 };
 
 /// A pipeline that is right, before a test breaks it.
@@ -236,7 +236,8 @@ fn files_that_would_have_to_be_merged_are_refused_before_any_request() {
 #[test]
 fn a_database_that_another_run_holds_is_a_destination_error() {
     let setting = Setting::new(Options { latency_ms: 50, ..Options::default() });
-    let first = setting.wait_until(setting.run(SHIPPED).start(), |stats| stats.total > 0);
+    let first = setting.run(SHIPPED).start();
+    wait_until_held(&setting.target());
     setting.run(SHIPPED).outcome().ended_with(5).says(&["out.duckdb"]);
     first.end().ended_with(0);
 }

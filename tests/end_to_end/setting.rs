@@ -3,7 +3,8 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use mock_api::{MockApi, Options, Stats};
@@ -26,6 +27,22 @@ pub const DATASET: &str = "platform";
 
 /// Longer than any request of these tests takes. Where it is used up, the test has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until a run that was started holds the database: it may ask the API before.
+#[track_caller]
+pub fn wait_until_held(target: &Target) {
+    let path = match target {
+        Target::DuckDb { path } | Target::Sqlite { path } => path,
+        // Asked before the API.
+        Target::Postgres { .. } | Target::Parquet { .. } => return,
+    };
+    let deadline = Instant::now() + PATIENCE;
+    // It is locked before anything is written into it.
+    while fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+        assert!(Instant::now() < deadline, "{target} was not made");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
 
 pub struct Setting {
     pub api: MockApi,

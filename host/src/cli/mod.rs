@@ -15,7 +15,7 @@ use crate::limits::{Limit, Limits};
 use crate::pipeline::{self, Pipeline};
 use crate::policy::{Approvals, Approved, PolicyFile};
 use crate::run::{Event, Options, Run};
-use crate::sandbox::{CodeCache, Connector, Host, HostOptions};
+use crate::sandbox::{CodeCache, Host, HostOptions};
 use crate::tenant::Tenant;
 use crate::verify::Verification;
 use crate::{Class, Error, Result, import};
@@ -168,14 +168,18 @@ async fn prepare(
     options: HostOptions,
 ) -> Result<(Run, Secrets)> {
     gate::read_roots();
+    // Before a driver is loaded, which it would wait for.
+    let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..options })?;
     let (mut pipeline, secrets) = read(&args.file, &args.beside)?;
     change(&mut pipeline);
     let tenant = tenant(&args.beside)?;
     if let (None, Some(place)) = (&args.component, &pipeline.component) {
         tenant.check_component(place).map_err(|error| pipeline.locate_component(error))?;
     }
-    let place = args.component.as_ref().or(pipeline.component.as_ref());
-    let connector = connector(place, options).await?;
+    let connector = match args.component.as_ref().or(pipeline.component.as_ref()) {
+        None => host.load_built_in()?,
+        Some(place) => host.load(&component(place).await?)?,
+    };
     let warnings: Vec<Error> = pipeline.warnings().into_iter().map(|warning| pipeline.locate(warning)).collect();
     match Run::new(&tenant, &connector, pipeline).await {
         Ok(run) => {
@@ -240,14 +244,6 @@ fn read(file: &Path, args: &Beside) -> Result<(Pipeline, Secrets)> {
 /// The only tenant of the program, under the policy that it is given.
 fn tenant(args: &Beside) -> Result<Tenant> {
     Ok(Tenant::new("", args.policy.as_deref().map(PolicyFile::read).transpose()?))
-}
-
-async fn connector(place: Option<&Place>, options: HostOptions) -> Result<Connector> {
-    let host = Host::new(HostOptions { code_cache: CodeCache::of_user(), ..options })?;
-    match place {
-        None => host.load_built_in(),
-        Some(place) => host.load(&component(place).await?),
-    }
 }
 
 /// The bytes of a component.

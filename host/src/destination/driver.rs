@@ -66,6 +66,9 @@ pub fn load(name: DriverName) -> Result<ManagedDriver> {
 
 /// Begins to load a driver, on a thread of its own: a large library takes as long as all else of a start. Who needs it then finds it in
 /// the process, or says what is wrong.
+///
+/// Meanwhile the system's loader holds locks at which who starts a thread waits, who looks a function up, and who makes a value that is a
+/// thread's own.
 pub(super) fn load_early(name: DriverName) {
     // It stays as long as the process. Where there is no thread to be had, it is loaded when it is needed.
     let _ = thread::Builder::new().spawn(move || load(name).map(mem::forget));

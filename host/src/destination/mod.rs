@@ -24,7 +24,7 @@ use arrow_array::RecordBatch;
 use crate::error::{Class, Error, Result};
 
 pub use dialect::{DataType, Tables};
-pub use session::{Session, StoredColumn, Value};
+pub use session::{Catalog, Columns, Session, StoredColumn, Value};
 pub(crate) use session::{bigint, text};
 
 /// A database, as a person names it.
@@ -90,6 +90,19 @@ impl Target {
             ("sqlite", path) => Ok(Self::Sqlite { path: path.into() }),
             ("parquet", path) => Ok(Self::Parquet { directory: path.into() }),
             _ => Err(wrong(format!("there is no destination `{scheme}:`; there is: {FORMS}"))),
+        }
+    }
+}
+
+impl Target {
+    /// Whether it would come into being by being written to: then nothing is in it yet. False where only the database knows.
+    ///
+    /// # Errors
+    /// [`Class::Config`] where it cannot be right, such as a file in a directory that does not exist.
+    pub(crate) fn is_new(&self) -> Result<bool> {
+        match self {
+            Self::DuckDb { path } | Self::Sqlite { path } => Ok(!file::locate(path, Access::Write)?.exists()),
+            Self::Postgres { .. } | Self::Parquet { .. } => Ok(false),
         }
     }
 }

@@ -45,6 +45,18 @@ pub struct StoredColumn {
     pub nullable: bool,
 }
 
+/// The columns of tables, in each table's order.
+pub type Columns = HashMap<String, Vec<StoredColumn>>;
+
+/// What a database has of a dataset.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// The final tables.
+    pub last: Columns,
+    /// The staging tables, by the names of the final ones.
+    pub staged: Columns,
+}
+
 /// One connection to a database. Synchronous: it is used from a thread of its own.
 pub struct Session {
     connection: ManagedConnection,
@@ -220,36 +232,45 @@ impl Session {
         self.connection.set_option(OptionConnection::AutoCommit, "true".into()).map_err(|error| self.failure(&error))
     }
 
-    /// The columns of each table, in the tables' order.
-    pub fn columns<'d>(&mut self, of: impl Into<Tables<'d>>) -> Result<HashMap<String, Vec<StoredColumn>>> {
-        let of = of.into();
-        let schema = self.schema(of);
-        let values = [Value::Text(Some(&schema))];
+    /// The columns of the final tables of a dataset.
+    pub fn columns(&mut self, dataset: &str) -> Result<Columns> {
+        Ok(self.of_schema(Tables::Final(dataset))?.last)
+    }
+
+    /// The columns of all tables of a dataset. To look once is worth it: databases take longer to tell than to fill a small table.
+    pub fn catalog(&mut self, dataset: &str) -> Result<Catalog> {
+        let mut catalog = self.of_schema(Tables::Final(dataset))?;
+        if self.dialect.staging_prefix().is_none() {
+            catalog.staged = self.of_schema(Tables::Staged(dataset))?.last;
+        }
+        Ok(catalog)
+    }
+
+    /// The tables that stand in the schema of some tables. Those without a prefix of staging tables are all given as final ones.
+    fn of_schema(&mut self, tables: Tables<'_>) -> Result<Catalog> {
+        let schema = self.schema(tables);
         let prefix = self.dialect.staging_prefix();
-        let mut tables: HashMap<String, Vec<StoredColumn>> = HashMap::new();
-        for rows in self.query(self.dialect.columns_query(), &values)? {
+        let mut catalog = Catalog::default();
+        for rows in self.query(self.dialect.columns_query(), &[Value::Text(Some(&schema))])? {
             for row in 0..rows.num_rows() {
                 let (Some(table), Some(name), Some(declared)) =
                     (text(&rows, 0, row), text(&rows, 1, row), text(&rows, 2, row))
                 else {
                     continue;
                 };
-                let staged = prefix.and_then(|prefix| table.strip_prefix(prefix));
-                let table = match (of, staged) {
-                    (Tables::Staged(_), Some(name)) => name.to_owned(),
-                    (Tables::Staged(_), None) if prefix.is_some() => continue,
-                    (Tables::Final(_), Some(_)) => continue,
-                    (Tables::Final(_) | Tables::Staged(_), None) => table,
+                let columns = match prefix.and_then(|prefix| table.strip_prefix(prefix)) {
+                    Some(name) => catalog.staged.entry(name.to_owned()),
+                    None => catalog.last.entry(table),
                 };
                 let nullable = boolean(&rows, 3, row).unwrap_or(true);
-                tables.entry(table).or_default().push(StoredColumn { name, declared, nullable });
+                columns.or_default().push(StoredColumn { name, declared, nullable });
             }
         }
-        Ok(tables)
+        Ok(catalog)
     }
 
     /// The columns of the final tables of a dataset that have nothing else but rows ([`Dialect::plain_tables_query`]).
-    pub fn plain_tables(&mut self, dataset: &str) -> Result<HashMap<String, Vec<StoredColumn>>> {
+    pub fn plain_tables(&mut self, dataset: &str) -> Result<Columns> {
         let Some(query) = self.dialect.plain_tables_query() else { return Ok(HashMap::new()) };
         let rows = self.query(query, &[Value::Text(Some(dataset))])?;
         let plain = rows.iter().flat_map(|rows| (0..rows.num_rows()).filter_map(|row| text(rows, 0, row)));

@@ -18,7 +18,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::thread;
 use std::time::Duration;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -219,10 +218,10 @@ fn tls_with(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls:
     Ok(config)
 }
 
-/// Begins to read what the machine trusts, on a thread of its own: a client that is made meanwhile waits for that, and not for all of it.
+/// Begins to read what the machine trusts, on another thread: a client that is made meanwhile waits for that, and not for all of it.
 pub(crate) fn read_roots() {
-    // Where there is no thread to be had, the first client reads them.
-    let _ = thread::Builder::new().spawn(|| tls(Vec::new()).map(drop));
+    // Of the runtime, which has it for other work afterwards.
+    drop(tokio::task::spawn_blocking(|| tls(Vec::new()).map(drop)));
 }
 
 /// A name that has refused addresses only.

@@ -49,7 +49,8 @@ impl Row {
                 discarded.clone_from(&tables);
                 tables.iter_mut().for_each(|table| table.staged = 0);
                 let repeated = options.repeats.as_ref().map(|repeats| repeats.load_id.clone());
-                let load_id = repeated.unwrap_or_else(|| load_id::next(previous.as_deref()));
+                let foreseen = options.foreseen.as_ref().map(|foreseen| foreseen.load_id.clone());
+                let load_id = repeated.or(foreseen).unwrap_or_else(|| load_id::next(previous.as_deref()));
                 (load_id, self.state, self.schema)
             }
         };

@@ -1,7 +1,5 @@
 //! A package in a database: its rows in staging tables, every step one transaction.
 
-use std::collections::HashMap;
-
 use super::{
     Batch, Options, Published, Resumed, ledger, names,
     package::Package,
@@ -10,7 +8,7 @@ use super::{
     store::{BUFFERED, Store},
 };
 use crate::{
-    destination::{self, Access, Session, StoredColumn, Target, dialect::Dialect},
+    destination::{self, Access, Columns, Session, Target, dialect::Dialect},
     error::Result,
 };
 
@@ -28,30 +26,25 @@ impl Database {
         let dialect = session.dialect();
         names::fit_options(options, dialect)?;
         dialect.hold(&mut session, &options.dataset, &options.pipeline)?;
-        let (package, resumed) = session.transaction(|session| {
+        let (package, resumed, catalog) = session.transaction(|session| {
             dialect.hold_dataset(session, &options.dataset)?;
             Package::begin(session, options)
         })?;
-        let staging = Staging::new(&mut session, options, &package)?;
+        let staging = Staging::new(&package, catalog, dialect)?;
         Ok((Self { session, package }, staging, resumed))
     }
+}
 
-    /// Lets the database hold what writing these tables needs, where nobody said how much that may be. `stored` are the columns of
-    /// the final tables.
-    fn make_room(
-        &mut self,
-        options: &Options,
-        staging: &Staging,
-        stored: &HashMap<String, Vec<StoredColumn>>,
-    ) -> Result<()> {
-        let columns = staging.staging_tables().iter().map(|table| {
-            let stored = stored.get(&table.known.table).map_or(0, Vec::len);
-            table.columns().len().max(stored)
-        });
-        match self.session.dialect().make_room(columns.sum()).filter(|_| options.limits.memory_limit.is_none()) {
-            Some(statement) => self.session.run(&statement, &[]).map(drop),
-            None => Ok(()),
-        }
+/// Lets the database hold what writing these tables needs, where nobody said how much that may be. `stored` are the columns of
+/// the final tables.
+fn make_room(session: &mut Session, options: &Options, staging: &Staging, stored: &Columns) -> Result<()> {
+    let columns = staging.staging_tables().iter().map(|table| {
+        let stored = stored.get(&table.known.table).map_or(0, Vec::len);
+        table.columns().len().max(stored)
+    });
+    match session.dialect().make_room(columns.sum()).filter(|_| options.limits.memory_limit.is_none()) {
+        Some(statement) => session.run(&statement, &[]).map(drop),
+        None => Ok(()),
     }
 }
 
@@ -74,13 +67,13 @@ impl Store for Database {
         if !self.session.dialect().writes_ahead() || staging.buffered() < WRITE_AHEAD {
             return Ok(false);
         }
-        self.make_room(options, staging, &HashMap::new())?;
+        make_room(&mut self.session, options, staging, &Columns::new())?;
         self.session.ahead(|session| staging.write(session, options.staging())).map(|()| true)
     }
 
     fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()> {
-        self.make_room(options, staging, &HashMap::new())?;
         let Self { session, package } = self;
+        make_room(session, options, staging, &Columns::new())?;
         let tables = staging.tables();
         session.transaction(|session| {
             let (state, schema) = (&pending.state, pending.schema.as_deref());
@@ -97,14 +90,14 @@ impl Store for Database {
 
     /// The staging tables are dropped in the same transaction.
     fn publish(&mut self, options: &Options, staging: &Staging, next_state: &str) -> Result<Published> {
-        let stored = self.session.columns(&options.dataset)?;
-        self.make_room(options, staging, &stored)?;
         let Self { session, package } = self;
         session.transaction(|session| {
             session.dialect().hold_dataset(session, &options.dataset)?;
+            let catalog = session.catalog(&options.dataset)?;
+            make_room(session, options, staging, &catalog.last)?;
             let tables = staging.tables();
             let schema = package.note_published(session, next_state)?;
-            let published = publish::publish(session, options, &package.load_id, schema.as_deref(), &tables)?;
+            let published = publish::publish(session, options, &package.load_id, schema.as_deref(), &tables, &catalog)?;
             package.note_tables(session, options, &tables)?;
             ledger::note_run(session, options, package.run, &published)?;
             Ok(published)

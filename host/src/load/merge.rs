@@ -189,7 +189,7 @@ impl Meeting<'_> {
 
     fn empty(&mut self) -> Result<()> {
         let tables = std::iter::once(self.root).chain(self.children);
-        for (table, counts) in tables.zip(&mut self.counts) {
+        for (table, counts) in tables.zip(&mut self.counts).filter(|(table, _)| !table.is_new) {
             counts.deleted += self.session.run(&format!("DELETE FROM {}", table.last), &[])?;
         }
         Ok(())

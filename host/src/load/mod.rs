@@ -94,6 +94,8 @@ pub struct Options {
     pub full_refresh: bool,
     /// The run that this one is to be a repetition of.
     pub repeats: Option<Repeats>,
+    /// How it begins, where somebody relies on that already ([`Self::foresee`]).
+    pub foreseen: Option<Resumed>,
     /// What the database may take of the machine.
     pub limits: Resources,
     /// Stage durably when this many rows have come together; as many as suit the destination, if absent;
@@ -115,6 +117,7 @@ impl Options {
             resources,
             full_refresh: false,
             repeats: None,
+            foreseen: None,
             limits: Resources::default(),
             commit_rows: None,
             commit_bytes: None,
@@ -125,6 +128,20 @@ impl Options {
     /// The staging tables.
     fn staging(&self) -> Tables<'_> {
         Tables::Staged(&self.dataset)
+    }
+
+    /// How a run begins, where that can be told before the destination is opened, since there is none yet: so reading can begin meanwhile.
+    /// [`Loader::begin`] then fails where something came in between.
+    ///
+    /// # Errors
+    /// As [`Self::check`]; [`Class::Config`] too where the target cannot be right.
+    pub fn foresee(&mut self, target: &Target) -> Result<Option<Resumed>> {
+        self.check(target)?;
+        if target.is_new()? && self.repeats.is_none() {
+            let load_id = load_id::next(None);
+            self.foreseen = Some(Resumed { load_id, run: 1, state: None, schema: None, interrupted: None });
+        }
+        Ok(self.foreseen.clone())
     }
 
     /// Checks all that can be told before the destination is opened.
@@ -293,6 +310,11 @@ impl Loader {
     pub fn begin(target: &Target, mut options: Options) -> Result<(Self, Resumed)> {
         options.check(target)?;
         let (store, staging, resumed) = store::open(target, &mut options)?;
+        if options.foreseen.as_ref().is_some_and(|foreseen| *foreseen != resumed) {
+            return Err(Error::new(Class::Destination, "another run made the database while this one began")
+                .fact("destination", target)
+                .advice("run again: a pipeline has one run at a time"));
+        }
         let (rows, bytes) = store.commit_size();
         let commit_rows = options.commit_rows.unwrap_or(rows);
         let commit_bytes = options.commit_bytes.unwrap_or(bytes);

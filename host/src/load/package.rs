@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{Options, Resumed};
 use crate::{
     changes::Changes,
-    destination::{DataType, Session, Tables, Value, bigint, text},
+    destination::{Catalog, DataType, Session, Tables, Value, bigint, text},
     error::{Class, Error, Result},
 };
 
@@ -66,18 +66,20 @@ pub(super) struct Package {
 }
 
 impl Package {
-    /// Takes the next run number, and either goes on with the open package or begins one. To be called in a transaction.
-    pub fn begin(session: &mut Session, options: &Options) -> Result<(Self, Resumed)> {
-        create(session, options)?;
+    /// Takes the next run number, and either goes on with the open package or begins one. To be called in a transaction. Gives what else
+    /// the database has of the dataset.
+    pub fn begin(session: &mut Session, options: &Options) -> Result<(Self, Resumed, Catalog)> {
+        let mut catalog = create(session, options)?;
         let state_table = session.qualified(&options.dataset, STATE_TABLE);
         let row = next_run(session, options)?;
 
-        // A person may have dropped a staging table.
-        let present = session.columns(options.staging())?;
         let run = row.run;
-        let begun = row.begin(options, |table| present.contains_key(&table.table))?;
-        for table in begun.discarded.iter().filter(|table| present.contains_key(&table.table)) {
-            session.run(&drop_table(session, options.staging(), &table.table), &[])?;
+        // A person may have dropped a staging table.
+        let begun = row.begin(options, |table| catalog.staged.contains_key(&table.table))?;
+        for table in &begun.discarded {
+            if catalog.staged.remove(&table.table).is_some() {
+                session.run(&drop_table(session, options.staging(), &table.table), &[])?;
+            }
         }
         let load_id = begun.resumed.load_id.clone();
         let package = Self {
@@ -101,7 +103,7 @@ impl Package {
             Value::Text(Some(&json(&package.tables)?)),
         ];
         package.update(session, sets, &values)?;
-        Ok((package, begun.resumed))
+        Ok((package, begun.resumed, catalog))
     }
 
     /// Proves the fence, and notes the state that covers the rows which the same transaction stages.
@@ -277,11 +279,12 @@ fn unreadable(pipeline: &str) -> Error {
         .fact("pipeline", pipeline)
 }
 
-/// Creates the schemas and the state table where they are missing.
-pub(super) fn create(session: &mut Session, options: &Options) -> Result<()> {
+/// Creates the schemas and the state table where they are missing. Gives what was there before.
+pub(super) fn create(session: &mut Session, options: &Options) -> Result<Catalog> {
     for tables in [Tables::Final(&options.dataset), options.staging()] {
         session.create_schema(tables)?;
     }
+    let catalog = session.catalog(&options.dataset)?;
     let column_type = |data_type| session.dialect().column_type(data_type);
     let (text, bigint) = (column_type(DataType::Text), column_type(DataType::Bigint));
     let timestamp = column_type(DataType::Timestamp);
@@ -292,13 +295,13 @@ pub(super) fn create(session: &mut Session, options: &Options) -> Result<()> {
         session.qualified(&options.dataset, STATE_TABLE)
     );
     session.run(&sql, &[])?;
-    let columns = session.columns(&options.dataset)?.remove(STATE_TABLE).unwrap_or_default();
-    if columns.iter().all(|column| column.name != "staged_changes") {
+    let columns = catalog.last.get(STATE_TABLE);
+    if columns.is_some_and(|columns| columns.iter().all(|column| column.name != "staged_changes")) {
         // It was created before there was a report of changes.
         let name = session.qualified(&options.dataset, STATE_TABLE);
         session.run(&format!("ALTER TABLE {name} ADD COLUMN \"staged_changes\" {text}"), &[])?;
     }
-    Ok(())
+    Ok(catalog)
 }
 
 /// The pipeline's row.

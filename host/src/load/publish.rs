@@ -1,7 +1,5 @@
 //! The end of a run, in one transaction: final tables get their new columns, staged rows are merged, the load is noted.
 
-use std::collections::HashMap;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha3::{Digest, Sha3_256};
 
@@ -13,26 +11,23 @@ use super::{
 };
 use crate::{
     changes::Changes,
-    destination::{DataType, Session, StoredColumn, Value, dialect::Dialect},
+    destination::{Catalog, Columns, DataType, Session, StoredColumn, Value, dialect::Dialect},
     error::Result,
 };
 
 pub(super) const LOADS_TABLE: &str = "_dlt_loads";
 
-/// What the database has: the columns of each table.
-type Catalog = HashMap<String, Vec<StoredColumn>>;
-
-/// Publishes the staged rows of a package. To be called in a transaction that has proved the fence.
+/// Publishes the staged rows of a package. To be called in a transaction that has proved the fence, with what the database has at its beginning.
 pub(super) fn publish(
     session: &mut Session,
     options: &Options,
     load_id: &str,
     schema: Option<&str>,
     tables: &[KnownTable],
+    catalog: &Catalog,
 ) -> Result<Published> {
     let began = load_id::began(load_id);
-    let staging = session.columns(options.staging())?;
-    let before = session.columns(&options.dataset)?;
+    let Catalog { last: before, staged: staging } = catalog;
     let mut published = Published {
         load_id: load_id.to_owned(),
         tables: Vec::new(),
@@ -49,8 +44,8 @@ pub(super) fn publish(
         if options.resources.iter().take(index).any(|earlier| earlier.table == plan.table) {
             continue;
         }
-        let chain = chain(session, options, plan, tables, &staging, &before);
-        for table in &chain {
+        let mut chain = chain(session, options, plan, tables, catalog);
+        for table in &mut chain {
             let stored = before.get(&table.known.table).map(Vec::as_slice).unwrap_or_default();
             let more = if table.known.parent.is_none() { plan.columns(session.dialect()) } else { Vec::new() };
             published.warnings.extend(by_hand::check(
@@ -59,7 +54,8 @@ pub(super) fn publish(
                 table.columns,
                 session.dialect(),
             )?);
-            migrate(session, &table.last, table.columns, &more, stored)?;
+            let created = migrate(session, &table.last, table.columns, &more, stored)?;
+            table.plain = created.filter(|_| session.dialect().plain_tables_query().is_some());
         }
         if options.full_refresh {
             for table in chain.iter().filter(|table| !table.is_new) {
@@ -67,14 +63,18 @@ pub(super) fn publish(
             }
         }
         if plan.has_root_ids() {
-            give_root_ids(session, &chain, &before)?;
+            give_root_ids(session, &chain, before)?;
         }
         chains.push((plan, chain));
     }
-    // Once all tables are as they are to be: to look at them takes longer than to fill a small one.
-    let mut plain = session.plain_tables(&options.dataset)?;
+    // Once all tables are as they are to be.
+    let is_known = |table: &ChainTable<'_>| table.is_new || table.staged.is_none();
+    let mut plain = match chains.iter().flat_map(|(_, chain)| chain).all(is_known) {
+        true => Columns::new(),
+        false => session.plain_tables(&options.dataset)?,
+    };
     for (plan, mut chain) in chains {
-        for table in &mut chain {
+        for table in chain.iter_mut().filter(|table| !table.is_new) {
             table.plain = plain.remove(&table.known.table);
         }
         published.tables.extend(merge(session, &chain, plan, began)?);
@@ -92,15 +92,14 @@ fn chain<'a>(
     options: &Options,
     plan: &ResourcePlan,
     tables: &'a [KnownTable],
-    staging: &'a Catalog,
-    before: &Catalog,
+    catalog: &'a Catalog,
 ) -> Vec<ChainTable<'a>> {
     let mut chain: Vec<_> = tables
         .iter()
         .filter(|known| known.root == plan.table)
         .filter_map(|known| {
-            let columns = staging.get(&known.table);
-            let is_new = !before.contains_key(&known.table);
+            let columns = catalog.staged.get(&known.table);
+            let is_new = !catalog.last.contains_key(&known.table);
             (columns.is_some() || !is_new).then(|| ChainTable {
                 known,
                 is_new,
@@ -116,14 +115,15 @@ fn chain<'a>(
 }
 
 /// Creates a final table with the staging table's columns and some more, or adds those that it lacks, and widens those that are too narrow
-/// for the staged values. A column that is added later may be null: the rows that are there have no value in it.
+/// for the staged values. A column that is added later may be null: the rows that are there have no value in it. Gives the columns of a
+/// table that it created.
 fn migrate(
     session: &mut Session,
     name: &str,
     staged: &[StoredColumn],
     more: &[StoredColumn],
     stored: &[StoredColumn],
-) -> Result<()> {
+) -> Result<Option<Vec<StoredColumn>>> {
     let more = more.iter().filter(|column| staged.iter().all(|other| other.name != column.name));
     let new: Vec<_> = staged
         .iter()
@@ -145,19 +145,20 @@ fn migrate(
         }
     }
     if !stored.is_empty() {
-        return new.into_iter().try_for_each(|(quoted, column)| {
+        for (quoted, column) in new {
             let column_type = final_type(column, session.dialect());
-            session.run(&format!("ALTER TABLE {name} ADD COLUMN {quoted} {column_type}"), &[]).map(drop)
-        });
+            session.run(&format!("ALTER TABLE {name} ADD COLUMN {quoted} {column_type}"), &[])?;
+        }
+        return Ok(None);
     }
-    let columns: Vec<_> = new
-        .into_iter()
-        .map(|(quoted, column)| {
-            let dialect = session.dialect();
-            format!("{quoted} {}{}", final_type(column, dialect), traits(&column.name, column.nullable, dialect))
-        })
-        .collect();
-    session.run(&format!("CREATE TABLE {name} ({})", columns.join(", ")), &[]).map(drop)
+    let dialect = session.dialect();
+    let definitions = new.iter().map(|(quoted, column)| {
+        format!("{quoted} {}{}", final_type(column, dialect), traits(&column.name, column.nullable, dialect))
+    });
+    session.run(&format!("CREATE TABLE {name} ({})", definitions.collect::<Vec<_>>().join(", ")), &[])?;
+    let created =
+        new.into_iter().map(|(_, column)| StoredColumn { declared: final_type(column, dialect), ..column.clone() });
+    Ok(Some(created.collect()))
 }
 
 /// The type that a final table has for a column of a staging table.
@@ -169,7 +170,7 @@ fn final_type(column: &StoredColumn, dialect: &dyn Dialect) -> String {
 
 /// Gives `_dlt_root_id` to child tables from a time when the resource was not merged; without it their rows would outlive
 /// the root rows that they belong to.
-fn give_root_ids(session: &mut Session, chain: &[ChainTable<'_>], before: &Catalog) -> Result<()> {
+fn give_root_ids(session: &mut Session, chain: &[ChainTable<'_>], before: &Columns) -> Result<()> {
     let has = |table: &str, name: &str| {
         before.get(table).is_some_and(|columns| columns.iter().any(|column| column.name == name))
     };

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     changes::Changes,
-    destination::{Session, StoredColumn, Tables, dialect::Dialect},
+    destination::{Catalog, Session, StoredColumn, Tables, dialect::Dialect},
     error::{Class, Error, Result},
 };
 
@@ -63,15 +63,13 @@ impl Staging {
     }
 
     /// The staging tables as an interrupted run left them, or none.
-    pub fn new(session: &mut Session, options: &Options, package: &Package) -> Result<Self> {
-        let staged = session.columns(options.staging())?;
-        let stored = session.columns(&options.dataset)?;
-        let tables = package.tables.iter().map(|known| match staged.get(&known.table) {
-            Some(columns) if known.staged > 0 => StagingTable::resumed(known.clone(), columns, session.dialect()),
+    pub fn new(package: &Package, catalog: Catalog, dialect: &dyn Dialect) -> Result<Self> {
+        let tables = package.tables.iter().map(|known| match catalog.staged.get(&known.table) {
+            Some(columns) if known.staged > 0 => StagingTable::resumed(known.clone(), columns, dialect),
             _ => Ok(StagingTable::new(known.clone())),
         });
         let tables = tables.collect::<Result<_>>()?;
-        let stored = stored.into_iter().map(|(table, columns)| (table, typed(&columns, session.dialect())));
+        let stored = catalog.last.into_iter().map(|(table, columns)| (table, typed(&columns, dialect)));
         Ok(Self::of(tables, stored.collect(), package.changes.clone()))
     }
 

@@ -17,7 +17,7 @@ use crate::destination::Target;
 use crate::digest::sha256_of;
 use crate::gate::tape::Tape;
 use crate::gate::{Gate, Origin, Rehearsal, Secrets, Withheld};
-use crate::load::{self, Loader, Published, Resumed};
+use crate::load::{self, Published, Resumed};
 use crate::pipeline::{Parted, Pipeline};
 use crate::policy::Grant;
 use crate::sandbox::{self, Connector, Description, Extent, Instance, OpenRequest, ResourceCounts, SourceConfig, Step};
@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
-use writer::{Writer, blocking};
+use writer::{Begun, Writer};
 
 pub use bill::Bill;
 
@@ -307,7 +307,16 @@ impl Run {
         load_options.repeats = self.tape.as_ref().and_then(Tape::repeats);
         load_options.limits.memory_limit.clone_from(&options.memory_limit);
         load_options.commit_rows = options.commit_rows;
-        let (loader, resumed) = blocking(move || Loader::begin(&target, load_options)).await?;
+        // Where nothing is yet, reading begins while the destination is opened. A tape begins with what the destination says.
+        let foreseen = if self.tape.is_none() { load_options.foresee(&target)? } else { None };
+        let (mut writer, mut begun) = Writer::begin(target, load_options);
+        let (resumed, begun) = match foreseen {
+            Some(foreseen) => (foreseen, Some(begun)),
+            None => match (&mut begun).await {
+                Ok(resumed) => (resumed, None),
+                Err(_) => return Err(writer.failure().await),
+            },
+        };
         if resumed.interrupted.is_some() {
             tell(Event::Resumed(&resumed));
         }
@@ -315,14 +324,19 @@ impl Run {
         request.schema.clone_from(&resumed.schema);
         request.load_id.clone_from(&resumed.load_id);
         self.begin_tape("run", &request, options.batch_rows() as usize)?;
-        let (mut writer, mut waits) = (Writer::new(loader, options.commit_rows), Waits::new());
+        let mut waits = Waits::new();
         let mut reader =
             Reader::new(&self.connector, &self.description, gate, self.grant.operator().limits.clone(), request);
         let outcome = tokio::select! {
             biased;
-            () = interrupt => Err(Error::new(Class::Interrupted, "interrupted")
-                .advice("what was read is kept: the next run goes on from here")),
-            outcome = read(&mut reader, options, &mut writer, &mut waits, tell) => outcome,
+            () = interrupt => Some(Err(Error::new(Class::Interrupted, "interrupted")
+                .advice("what was read is kept: the next run goes on from here"))),
+            () = has_not_begun(begun) => None,
+            outcome = read(&mut reader, options, &mut writer, &mut waits, tell) => Some(outcome),
+        };
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => Err(writer.failure().await),
         };
         let bill = reader.bill(&waits);
         tell(Event::Bill(&bill));
@@ -481,5 +495,16 @@ impl Run {
         let SourceConfig { config, params, bindings } = &self.source;
         let (resources, extent) = (options.resources.join("\0"), format!("{:?}", options.extent()));
         sha256_of([config, params, bindings, &resources, &extent, self.connector.digest()])
+    }
+}
+
+/// Waits until a loader has failed to begin, and without end for one that began.
+async fn has_not_begun(begun: Option<Begun>) {
+    let has_begun = match begun {
+        Some(begun) => begun.await.is_ok(),
+        None => true,
+    };
+    if has_begun {
+        std::future::pending().await
     }
 }

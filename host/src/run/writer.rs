@@ -1,11 +1,12 @@
 //! Writing beside reading.
 
-use crate::load::{self, Loader, Published};
+use crate::destination::Target;
+use crate::load::{self, Loader, Published, Resumed};
 use crate::{Class, Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Bytes of the batches that wait for the loader or are its work, so that the connector goes on while the loader commits. Of rows it is as
@@ -21,19 +22,36 @@ pub(super) struct Writer {
     batches: Option<Sender<(load::Batch, OwnedSemaphorePermit)>>,
     room: Arc<Semaphore>,
     most_rows: Option<usize>,
-    /// The loader comes back when it has taken all batches, or failed. None only while it works on something else.
-    working: Option<JoinHandle<(Loader, Result<()>)>>,
+    /// The loader comes back when it has taken all batches, unless it failed. None only while it works on something else, or is gone.
+    working: Option<JoinHandle<Result<Loader>>>,
     /// How often it has staged durably, and how often that was told.
     staged: Arc<AtomicU64>,
     told: u64,
 }
 
+/// How the loader begins, once it has begun; closed where it could not ([`Writer::failure`]).
+pub(super) type Begun = oneshot::Receiver<Resumed>;
+
 impl Writer {
-    pub fn new(mut loader: Loader, most_rows: Option<usize>) -> Self {
+    /// A writer that begins with opening the destination.
+    pub fn begin(target: Target, options: load::Options) -> (Self, Begun) {
+        let (begun, told) = oneshot::channel();
+        let most_rows = options.commit_rows;
+        let begin = move || {
+            let (loader, resumed) = Loader::begin(&target, options)?;
+            // Where the run has ended meanwhile, nobody listens.
+            let _ = begun.send(resumed);
+            Ok(loader)
+        };
+        (Self::new(begin, most_rows), told)
+    }
+
+    fn new(begin: impl FnOnce() -> Result<Loader> + Send + 'static, most_rows: Option<usize>) -> Self {
         let (batches, waiting) = channel::<(load::Batch, OwnedSemaphorePermit)>();
         let staged = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&staged);
         let working = spawn_blocking(move || {
+            let mut loader = begin()?;
             loop {
                 let batch = match loader.due_in() {
                     Some(time) => waiting.recv_timeout(time),
@@ -43,12 +61,9 @@ impl Writer {
                     Ok((batch, _permit)) => loader.stage(batch),
                     // The API has nothing for now.
                     Err(RecvTimeoutError::Timeout) => loader.commit().map(|()| true),
-                    Err(RecvTimeoutError::Disconnected) => return (loader, Ok(())),
-                };
-                match is_staged {
-                    Ok(is_staged) => counted.fetch_add(u64::from(is_staged), Ordering::Relaxed),
-                    Err(error) => return (loader, Err(error)),
-                };
+                    Err(RecvTimeoutError::Disconnected) => return Ok(loader),
+                }?;
+                counted.fetch_add(u64::from(is_staged), Ordering::Relaxed);
             }
         });
         let room = Arc::new(Semaphore::new(ROOM as usize));
@@ -74,14 +89,22 @@ impl Writer {
         if handed_over { Ok(()) } else { self.idle().await.and(Err(gone())) }
     }
 
+    /// Why the loader could not begin.
+    pub async fn failure(&mut self) -> Error {
+        self.idle().await.err().unwrap_or_else(gone)
+    }
+
     /// Waits until the loader has taken all that was handed over.
     pub async fn rest(&self) {
         // Nobody closes it.
         let _ = self.room.acquire_many(ROOM).await;
     }
 
-    /// Stages durably what was handed over.
+    /// Stages durably what was handed over. A loader that is gone has kept what it could, and said why.
     pub async fn keep(&mut self) -> Result<()> {
+        if self.working.is_none() {
+            return Ok(());
+        }
         let mut loader = self.idle().await?;
         blocking(move || loader.commit()).await
     }
@@ -90,7 +113,7 @@ impl Writer {
     pub async fn refuse(&mut self, suspicious: Vec<Error>) -> Result<()> {
         let loader = self.idle().await?;
         let loader = blocking(move || loader.refuse(suspicious)).await?;
-        *self = Self::new(loader, self.most_rows);
+        *self = Self::new(move || Ok(loader), self.most_rows);
         Ok(())
     }
 
@@ -107,8 +130,7 @@ impl Writer {
         let ended = working.await;
         // Also where it panicked: what has ended is not to be awaited again.
         self.working = None;
-        let (loader, staged) = ended.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
-        staged.map(|()| loader)
+        ended.map_err(|error| Error::new(Class::Internal, error.to_string()))?
     }
 }
 
@@ -136,9 +158,9 @@ mod tests {
             ResourcePlan { resource, table, write_disposition: WriteDisposition::Append, primary_key: Vec::new() };
         let mut options = Options::new("p", "data", "digest", vec![plan]);
         options.commit_interval = std::time::Duration::from_millis(20);
-        let begin = || Loader::begin(&Target::Parquet { directory: directory.path().into() }, options.clone()).unwrap();
+        let target = Target::Parquet { directory: directory.path().into() };
 
-        let mut writer = Writer::new(begin().0, None);
+        let mut writer = Writer::begin(target.clone(), options.clone()).0;
         let id = Arc::new(Int64Array::from(vec![1])) as ArrayRef;
         let rows = TableRows {
             table: "things".to_owned(),
@@ -155,6 +177,6 @@ mod tests {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         drop(writer.idle().await.unwrap());
-        assert_eq!(begin().1.state.as_deref(), Some("s1"));
+        assert_eq!(Loader::begin(&target, options).unwrap().1.state.as_deref(), Some("s1"));
     }
 }

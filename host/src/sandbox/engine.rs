@@ -15,6 +15,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, PoolingAllocationConfig};
+use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::bindings::{clocks, io, random};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
@@ -75,6 +76,9 @@ impl Host {
             None => plain(),
         };
         let engine = engine.map_err(|error| setup(&error))?;
+        // What a thread has of its own for its first instance; later it may wait for a library that is being loaded.
+        Engine::tls_eager_initialize();
+        drop(WasiCtxBuilder::new());
         let linker = linker(&engine).map_err(|error| setup(&error))?;
         let ticker = Ticker::start(engine).map_err(|error| setup(&error.into()))?;
         let counts_instructions = options.count_instructions;

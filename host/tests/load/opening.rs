@@ -62,6 +62,37 @@ fn a_file_that_another_process_holds_names_that_process() {
 }
 
 #[test]
+fn how_a_run_begins_is_foreseen_where_there_is_no_database() {
+    for kind in [Kind::DuckDb, Kind::Sqlite] {
+        let database = Database::new(kind);
+        let mut first = merge_users();
+        let foreseen = first.foresee(&database.target()).unwrap().expect("nothing is there");
+        assert_eq!((foreseen.run, &foreseen.state), (1, &None));
+        let mut second = merge_users();
+        second.foresee(&database.target()).unwrap();
+
+        let (mut loader, resumed) = database.begin(first);
+        assert_eq!(resumed, foreseen);
+        loader.stage(users("s1", &[1], "a")).unwrap();
+        loader.publish("s1").unwrap();
+        assert_eq!(database.rows("SELECT load_id FROM data._dlt_loads"), [foreseen.load_id]);
+
+        // What was foreseen of the second holds no longer.
+        let error = Loader::begin(&database.target(), second).err().expect("it must not begin");
+        assert_eq!(error.class, Class::Destination);
+        assert_eq!(error.message, "another run made the database while this one began");
+        // Of one that begins now nothing is foreseen.
+        let mut third = merge_users();
+        assert_eq!(third.foresee(&database.target()).unwrap(), None);
+        let (_loader, resumed) = database.begin(third);
+        assert_eq!(resumed.state.as_deref(), Some("s1"));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = Target::DuckDb { path: directory.path().join("nowhere").join("db.duckdb") };
+    assert_eq!(merge_users().foresee(&nowhere).unwrap_err().class, Class::Config);
+}
+
+#[test]
 fn a_query_reads_only() {
     let database = Database::new(Kind::DuckDb);
     let error = query(&database.target(), "SELECT 1").unwrap_err();

@@ -104,7 +104,12 @@ impl Database {
 
     /// Tables of a dataset, by name.
     pub fn tables<'d>(&self, of: impl Into<Tables<'d>>) -> Vec<String> {
-        let mut tables: Vec<_> = self.session(Access::Read).columns(of).unwrap().into_keys().collect();
+        let mut session = self.session(Access::Read);
+        let tables = match of.into() {
+            Tables::Final(dataset) => session.catalog(dataset).unwrap().last,
+            Tables::Staged(dataset) => session.catalog(dataset).unwrap().staged,
+        };
+        let mut tables: Vec<_> = tables.into_keys().collect();
         tables.sort();
         tables
     }

@@ -143,6 +143,15 @@ impl<'d> From<&'d String> for Tables<'d> {
 /// What the schema of staging tables is called beyond the dataset's own name.
 pub const STAGING: &str = "_staging";
 
+/// How often ids come in a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// Each once, such as those of rows.
+    Once,
+    /// Some of them many times, such as those of parents and of loads.
+    Often,
+}
+
 /// One database's way of saying things. Statements that all of them understand (`CREATE TABLE`, `INSERT … SELECT`,
 /// `DELETE … WHERE … IN`, `UPDATE … RETURNING`, parameters as `$1`, numbered in the order in which they stand) are written once,
 /// in [`crate::load`].
@@ -239,8 +248,8 @@ pub trait Dialect: Send + Sync {
         None
     }
 
-    /// What follows the type of a column of texts that have no likeness, such as the ids of rows.
-    fn random_texts(&self) -> &'static str {
+    /// What follows the type of a column of ids, where the database would try for long how best to keep them.
+    fn storage(&self, _ids: Ids) -> &'static str {
         ""
     }
 

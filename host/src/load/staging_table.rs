@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     changes::Change,
-    destination::{DataType, Session, StoredColumn, Tables, dialect::Dialect},
+    destination::{
+        DataType, Session, StoredColumn, Tables,
+        dialect::{Dialect, Ids},
+    },
     error::{Class, Error, Result},
 };
 
@@ -324,7 +327,11 @@ impl StagingTable {
 
 /// What follows the type of a column where its table is created.
 pub(super) fn traits(name: &str, nullable: bool, dialect: &dyn Dialect) -> String {
-    let storage = if name == ROW_ID { dialect.random_texts() } else { "" };
+    let storage = match name {
+        ROW_ID => dialect.storage(Ids::Once),
+        "_dlt_load_id" | "_dlt_parent_id" | "_dlt_root_id" => dialect.storage(Ids::Often),
+        _ => "",
+    };
     format!("{storage}{}", if nullable { "" } else { " NOT NULL" })
 }
 

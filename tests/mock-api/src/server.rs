@@ -8,6 +8,7 @@ use crate::options::Options;
 use crate::page::{self, Page};
 use crate::sockets;
 use crate::stats::Counters;
+use futures_timer::Delay;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
@@ -76,7 +77,7 @@ impl sockets::Service for Service {
             (options, allowed, fault)
         };
         if options.latency_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(options.latency_ms)).await;
+            Delay::new(Duration::from_millis(options.latency_ms)).await;
         }
         let response = if allowed {
             respond(&options, request.method(), request.uri().path(), request.uri().query().unwrap_or_default(), fault)

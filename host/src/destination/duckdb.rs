@@ -7,10 +7,10 @@ use std::{
 };
 
 use adbc_core::{
-    Connection, Database, Driver, Statement,
+    Database, Driver,
     options::{OptionDatabase, OptionValue},
 };
-use adbc_driver_manager::{ManagedConnection, ManagedDatabase};
+use adbc_driver_manager::ManagedDatabase;
 
 use super::{
     Access, DataType, Resources, Session,
@@ -117,10 +117,6 @@ pub(super) const DRIVER: DriverName = DriverName {
     entry_point: "duckdb_adbc_init",
 };
 
-/// Rows that are compressed together: half of DuckDB's own number. So it compresses while the connector still reads, and less is left for the end; files
-/// become two hundredths larger. With a quarter the work for each group, such as a table of symbols, would count.
-const ROW_GROUP: usize = 61_440;
-
 /// The files that this process has open, and by how many sessions.
 ///
 /// DuckDB keeps other processes out of a file by a lock, but locks of one process do not meet each other: a second instance on
@@ -177,27 +173,10 @@ pub(super) fn open(path: &Path, access: Access, resources: &Resources) -> Result
             }
         }
     };
-    let mut connection = database.new_connection().map_err(|error| explain(&error, &path))?;
+    let connection = database.new_connection().map_err(|error| explain(&error, &path))?;
     // From here on the connection keeps the database alive, and the lease outlives the connection.
     drop(database);
-    let catalog = catalog(&path);
-    run(&mut connection, &format!("USE {}", DuckDb.quote(&catalog))).map_err(|error| explain(&error, &path))?;
-    Ok(Session::new(connection, &DuckDb, Some(Box::new(lease)), catalog))
-}
-
-/// The catalog of a file: its name, without what stands behind the last point. Some names are taken.
-fn catalog(path: &Path) -> String {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    match stem.to_lowercase().as_str() {
-        "memory" | "system" | "temp" => format!("{stem}_db"),
-        _ => stem.into_owned(),
-    }
-}
-
-fn run(connection: &mut ManagedConnection, sql: &str) -> adbc_core::error::Result<()> {
-    let mut statement = connection.new_statement()?;
-    statement.set_sql_query(sql)?;
-    statement.execute_update().map(drop)
+    Session::new(connection, &DuckDb, Some(Box::new(lease)), Some("SELECT current_database()"))
 }
 
 fn open_file(path: &Path, access: Access, resources: &Resources) -> Result<ManagedDatabase> {
@@ -205,27 +184,23 @@ fn open_file(path: &Path, access: Access, resources: &Resources) -> Result<Manag
         Error::new(Class::Config, "the path of the database is not valid Unicode").fact("file", path.display())
     })?;
     let threads = resources.threads.to_string();
-    let settings = [
+    let mut settings = vec![
+        ("path", file),
         ("memory_limit", resources.memory_limit.as_deref().unwrap_or("256MB")),
         ("threads", &threads),
-        // Each row group is compressed when it is full.
-        ("write_buffer_row_group_count", "1"),
         // Rows have no order in a table; keeping one would make large inserts buffer.
         ("preserve_insertion_order", "false"),
         // Nothing is fetched behind the user's back.
         ("autoinstall_known_extensions", "false"),
         ("autoload_known_extensions", "false"),
     ];
+    if access == Access::Read {
+        settings.push(("access_mode", "READ_ONLY"));
+    }
     let options = settings
         .into_iter()
         .map(|(name, value)| (OptionDatabase::Other(name.to_owned()), OptionValue::String(value.to_owned())));
-    let opened = driver::load(DRIVER)?.new_database_with_opts(options).and_then(|database| {
-        let access = if access == Access::Read { ", READ_ONLY" } else { "" };
-        let (file, catalog) = (file.replace('\'', "''"), DuckDb.quote(&catalog(path)));
-        let attach = format!("ATTACH '{file}' AS {catalog} (TYPE duckdb, ROW_GROUP_SIZE {ROW_GROUP}{access})");
-        run(&mut database.new_connection()?, &attach).map(|()| database)
-    });
-    opened.map_err(|error| explain(&error, path))
+    driver::load(DRIVER)?.new_database_with_opts(options).map_err(|error| explain(&error, path))
 }
 
 /// Why a file could not be opened.

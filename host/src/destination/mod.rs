@@ -5,8 +5,7 @@
 //! connection, and [`dialect::Dialect`] says what differs between databases: one file each: [`duckdb`], [`postgres`], [`sqlite`].
 //! A directory of Parquet files needs neither.
 //!
-//! Identifiers are always quoted and values are always bound: nothing from outside is part of the text of a statement, but, as a
-//! quoted string, the path of a DuckDB file.
+//! Identifiers are always quoted and values are always bound: nothing from outside is part of the text of a statement.
 
 pub mod dialect;
 pub mod driver;

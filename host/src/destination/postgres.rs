@@ -133,7 +133,7 @@ pub(super) fn open(address: &Address, access: Access) -> Result<Session> {
     let uri = (OptionDatabase::Uri, OptionValue::String(address.uri.clone()));
     let database = driver::load(DRIVER)?.new_database_with_opts([uri]).map_err(explain)?;
     let connection = database.new_connection().map_err(explain)?;
-    let mut session = Session::new(connection, &Postgres, None, String::new());
+    let mut session = Session::new(connection, &Postgres, None, None)?;
     // A run that is cut off from the server must end, on both sides.
     for (setting, value) in [
         ("TimeZone", "UTC"),

@@ -73,9 +73,15 @@ impl Session {
         connection: ManagedConnection,
         dialect: &'static dyn Dialect,
         lease: Option<Box<dyn Any + Send>>,
-        catalog: String,
-    ) -> Self {
-        Self { connection, dialect, catalog, is_open: false, kept: lease.into_iter().collect() }
+        catalog_query: Option<&str>,
+    ) -> Result<Self> {
+        let mut session =
+            Self { connection, dialect, catalog: String::new(), is_open: false, kept: lease.into_iter().collect() };
+        if let Some(query) = catalog_query {
+            let rows = session.query(query, &[])?;
+            session.catalog = rows.first().and_then(|rows| text(rows, 0, 0)).unwrap_or_default();
+        }
+        Ok(session)
     }
 
     /// Keeps something until the connection has ended.

@@ -121,7 +121,7 @@ pub(super) fn open(path: &Path, access: Access) -> Result<Session> {
     let uri = (OptionDatabase::Uri, OptionValue::String(name.to_owned()));
     let database = driver::load(DRIVER)?.new_database_with_opts([uri]).map_err(explain)?;
     let connection = database.new_connection().map_err(explain)?;
-    let mut session = Session::new(connection, &Sqlite, None, String::new());
+    let mut session = Session::new(connection, &Sqlite, None, None)?;
     // Readers may hold the file for a moment. A reader must be able to roll back what a killed run began, so it does not open the
     // file for reading only.
     session.query("PRAGMA busy_timeout = 30000", &[])?;

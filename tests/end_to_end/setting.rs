@@ -8,7 +8,10 @@ use std::{
 };
 
 use mock_api::{MockApi, Options, Stats};
-use spile_host::destination::Target;
+use spile_host::{
+    destination::{Access, Target},
+    load::Ledger,
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -28,17 +31,19 @@ pub const DATASET: &str = "platform";
 /// Longer than any request of these tests takes. Where it is used up, the test has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until a run that was started holds the database: it may ask the API before.
+/// Waits until a run of the AI platform's pipeline that was started holds the database: it may ask the API before.
 #[track_caller]
 pub fn wait_until_held(target: &Target) {
-    let path = match target {
-        Target::DuckDb { path } | Target::Sqlite { path } => path,
+    let is_held = || match target {
+        // It is locked before anything is written into it.
+        Target::DuckDb { path } => fs::metadata(path).is_ok_and(|file| file.len() > 0),
+        Target::Sqlite { .. } => Ledger::open(target, Access::Read, DATASET, "ai_platform")
+            .is_ok_and(|mut ledger| ledger.saved().is_ok_and(|saved| saved.is_some())),
         // Asked before the API.
-        Target::Postgres { .. } | Target::Parquet { .. } => return,
+        Target::Postgres { .. } | Target::Parquet { .. } => true,
     };
     let deadline = Instant::now() + PATIENCE;
-    // It is locked before anything is written into it.
-    while fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+    while !is_held() {
         assert!(Instant::now() < deadline, "{target} was not made");
         thread::sleep(Duration::from_millis(1));
     }

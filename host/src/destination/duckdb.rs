@@ -2,8 +2,11 @@
 
 use std::{
     collections::HashMap,
+    fs,
     path::{Path, PathBuf},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    thread,
+    time::Duration,
 };
 
 use adbc_core::{
@@ -127,6 +130,8 @@ struct Shared {
     database: ManagedDatabase,
     access: Access,
     sessions: usize,
+    /// For how many columns its buffers have room.
+    room: Arc<AtomicUsize>,
 }
 
 fn open_files() -> MutexGuard<'static, HashMap<PathBuf, Shared>> {
@@ -155,7 +160,7 @@ impl Drop for Lease {
 pub(super) fn open(path: &Path, access: Access, resources: &Resources) -> Result<Session> {
     let path = file::locate(path, access)?;
     // In this order, so that a failure below drops the database before the lease.
-    let (lease, database) = {
+    let (lease, database, room) = {
         let mut open = open_files();
         match open.get_mut(&path) {
             Some(shared) if access == Access::Write && shared.access == Access::Read => {
@@ -164,19 +169,23 @@ pub(super) fn open(path: &Path, access: Access, resources: &Resources) -> Result
             }
             Some(shared) => {
                 shared.sessions += 1;
-                (Lease { path: path.clone() }, shared.database.clone())
+                (Lease { path: path.clone() }, shared.database.clone(), Arc::clone(&shared.room))
             }
             None => {
                 let database = open_file(&path, access, resources)?;
-                open.insert(path.clone(), Shared { database: database.clone(), access, sessions: 1 });
-                (Lease { path: path.clone() }, database)
+                let room = Arc::default();
+                let shared = Shared { database: database.clone(), access, sessions: 1, room: Arc::clone(&room) };
+                open.insert(path.clone(), shared);
+                (Lease { path: path.clone() }, database, room)
             }
         }
     };
     let connection = database.new_connection().map_err(|error| explain(&error, &path))?;
     // From here on the connection keeps the database alive, and the lease outlives the connection.
     drop(database);
-    Session::new(connection, &DuckDb, Some(Box::new(lease)), Some("SELECT current_database()"))
+    let mut session = Session::new(connection, &DuckDb, Some(Box::new(lease)), Some("SELECT current_database()"))?;
+    session.share_room(room);
+    Ok(session)
 }
 
 fn open_file(path: &Path, access: Access, resources: &Resources) -> Result<ManagedDatabase> {
@@ -196,11 +205,30 @@ fn open_file(path: &Path, access: Access, resources: &Resources) -> Result<Manag
     ];
     if access == Access::Read {
         settings.push(("access_mode", "READ_ONLY"));
+    } else {
+        remove_rest(path);
     }
     let options = settings
         .into_iter()
         .map(|(name, value)| (OptionDatabase::Other(name.to_owned()), OptionValue::String(value.to_owned())));
     driver::load(DRIVER)?.new_database_with_opts(options).map_err(|error| explain(&error, path))
+}
+
+/// Removes what is left of a file whose making was cut off: DuckDB writes three headers first, and takes a file with fewer for none of its own.
+/// Nothing can be in it. What is younger than a second may be in the making. Where it cannot be removed, DuckDB says what is wrong.
+fn remove_rest(path: &Path) {
+    const HEADERS: u64 = 3 * 4096;
+    const MAKING: Duration = Duration::from_secs(1);
+    let age = || {
+        let file = fs::metadata(path).ok().filter(|file| file.len() < HEADERS)?;
+        let is_rest = fs::read(path).is_ok_and(|bytes| bytes.is_empty() || bytes.get(8..12) == Some(b"DUCK"));
+        is_rest.then(|| file.modified().ok()?.elapsed().ok()).flatten()
+    };
+    let Some(young) = age() else { return };
+    thread::sleep(MAKING.saturating_sub(young));
+    if age().is_some_and(|age| age >= MAKING) {
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// Why a file could not be opened.

@@ -3,7 +3,10 @@
 use std::{
     any::Any,
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use adbc_core::{
@@ -64,6 +67,8 @@ pub struct Session {
     catalog: String,
     /// Whether a transaction is open.
     is_open: bool,
+    /// For how many columns the database has room.
+    room: Arc<AtomicUsize>,
     // What the connection needs as long as it lives: dropped after it.
     kept: Vec<Box<dyn Any + Send>>,
 }
@@ -75,13 +80,29 @@ impl Session {
         lease: Option<Box<dyn Any + Send>>,
         catalog_query: Option<&str>,
     ) -> Result<Self> {
-        let mut session =
-            Self { connection, dialect, catalog: String::new(), is_open: false, kept: lease.into_iter().collect() };
+        let (catalog, room, kept) = (String::new(), Arc::default(), lease.into_iter().collect());
+        let mut session = Self { connection, dialect, catalog, is_open: false, room, kept };
         if let Some(query) = catalog_query {
             let rows = session.query(query, &[])?;
             session.catalog = rows.first().and_then(|rows| text(rows, 0, 0)).unwrap_or_default();
         }
         Ok(session)
+    }
+
+    /// Counts the database's room together with the other sessions of this process that have it open.
+    pub(super) fn share_room(&mut self, room: Arc<AtomicUsize>) {
+        self.room = room;
+    }
+
+    /// Lets the database's own buffers hold what writing so many columns needs, where it has to be told ([`Dialect::make_room`]). It is
+    /// told only of more than before: that takes DuckDB milliseconds.
+    pub fn make_room(&mut self, columns: usize) -> Result<()> {
+        match self.dialect.make_room(columns) {
+            Some(statement) if self.room.fetch_max(columns, Ordering::Relaxed) < columns => {
+                self.run(&statement, &[]).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Keeps something until the connection has ended.

@@ -18,7 +18,6 @@ const WRITE_AHEAD: usize = 4 << 20;
 pub(super) struct Database {
     session: Session,
     package: Package,
-    room: Room,
 }
 
 impl Database {
@@ -32,34 +31,18 @@ impl Database {
             Package::begin(session, options)
         })?;
         let staging = Staging::new(&package, catalog, dialect)?;
-        Ok((Self { session, package, room: Room::default() }, staging, resumed))
+        Ok((Self { session, package }, staging, resumed))
     }
 }
 
-/// For how many columns the database has room.
-#[derive(Default)]
-struct Room {
-    columns: usize,
-}
-
-impl Room {
-    /// Lets the database hold what writing these tables needs, where nobody said how much that may be. `stored` are the columns of
-    /// the final tables. Says it only where it is more than before: it takes DuckDB milliseconds.
-    fn make(&mut self, session: &mut Session, options: &Options, staging: &Staging, stored: &Columns) -> Result<()> {
-        let columns = staging.staging_tables().iter().map(|table| {
-            let stored = stored.get(&table.known.table).map_or(0, Vec::len);
-            table.columns().len().max(stored)
-        });
-        let columns = columns.sum();
-        if columns <= self.columns || options.limits.memory_limit.is_some() {
-            return Ok(());
-        }
-        if let Some(statement) = session.dialect().make_room(columns) {
-            session.run(&statement, &[])?;
-        }
-        self.columns = columns;
-        Ok(())
-    }
+/// Lets the database hold what writing these tables needs, where nobody said how much that may be. `stored` are the columns of
+/// the final tables.
+fn make_room(session: &mut Session, options: &Options, staging: &Staging, stored: &Columns) -> Result<()> {
+    let columns = staging.staging_tables().iter().map(|table| {
+        let stored = stored.get(&table.known.table).map_or(0, Vec::len);
+        table.columns().len().max(stored)
+    });
+    if options.limits.memory_limit.is_some() { Ok(()) } else { session.make_room(columns.sum()) }
 }
 
 impl Store for Database {
@@ -81,14 +64,13 @@ impl Store for Database {
         if !self.session.dialect().writes_ahead() || staging.buffered() < WRITE_AHEAD {
             return Ok(false);
         }
-        let Self { session, room, .. } = self;
-        room.make(session, options, staging, &Columns::new())?;
-        session.ahead(|session| staging.write(session, options.staging())).map(|()| true)
+        make_room(&mut self.session, options, staging, &Columns::new())?;
+        self.session.ahead(|session| staging.write(session, options.staging())).map(|()| true)
     }
 
     fn commit(&mut self, options: &Options, staging: &Staging, pending: &Pending) -> Result<()> {
-        let Self { session, package, room } = self;
-        room.make(session, options, staging, &Columns::new())?;
+        let Self { session, package } = self;
+        make_room(session, options, staging, &Columns::new())?;
         let tables = staging.tables();
         session.transaction(|session| {
             let (state, schema) = (&pending.state, pending.schema.as_deref());
@@ -98,18 +80,18 @@ impl Store for Database {
     }
 
     fn discard(&mut self, options: &Options, staging: &Staging) -> Result<()> {
-        let Self { session, package, .. } = self;
+        let Self { session, package } = self;
         session.roll_back()?;
         session.transaction(|session| package.discard(session, options.staging(), &staging.tables()))
     }
 
     /// The staging tables are dropped in the same transaction.
     fn publish(&mut self, options: &Options, staging: &Staging, next_state: &str) -> Result<Published> {
-        let Self { session, package, room } = self;
+        let Self { session, package } = self;
         session.transaction(|session| {
             session.dialect().hold_dataset(session, &options.dataset)?;
             let catalog = session.catalog(&options.dataset)?;
-            room.make(session, options, staging, &catalog.last)?;
+            make_room(session, options, staging, &catalog.last)?;
             let tables = staging.tables();
             let schema = package.note_published(session, next_state)?;
             let published = publish::publish(session, options, &package.load_id, schema.as_deref(), &tables, &catalog)?;

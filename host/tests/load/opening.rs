@@ -93,6 +93,32 @@ fn how_a_run_begins_is_foreseen_where_there_is_no_database() {
 }
 
 #[test]
+fn a_file_whose_making_was_cut_off_is_made_anew() {
+    let whole = Database::new(Kind::DuckDb);
+    whole.run(merge_users(), vec![users("s", &[1], "a")]);
+    let bytes = fs::read(&whole.path).unwrap();
+    for headers in 0..3 {
+        let database = Database::new(Kind::DuckDb);
+        fs::write(&database.path, &bytes[..headers * 4096]).unwrap();
+        database.run(merge_users(), vec![users("s", &[1], "a")]);
+        assert_eq!(database.rows("SELECT count(*) FROM data.users"), ["1"]);
+    }
+}
+
+#[test]
+fn no_session_takes_the_room_of_another() {
+    let database = Database::new(Kind::DuckDb);
+    let (mut one, mut other) = (database.hold_open(), database.hold_open());
+    let limit = || database.rows("SELECT current_setting('memory_limit')");
+    one.make_room(100).unwrap();
+    let wide = limit();
+    other.make_room(10).unwrap();
+    assert_eq!(limit(), wide);
+    other.make_room(200).unwrap();
+    assert_ne!(limit(), wide);
+}
+
+#[test]
 fn a_query_reads_only() {
     let database = Database::new(Kind::DuckDb);
     let error = query(&database.target(), "SELECT 1").unwrap_err();

@@ -220,7 +220,7 @@ fn remove_rest(path: &Path) {
     const HEADERS: u64 = 3 * 4096;
     const MAKING: Duration = Duration::from_secs(1);
     let age = || {
-        let file = fs::metadata(path).ok().filter(|file| file.len() < HEADERS)?;
+        let file = fs::metadata(path).ok().filter(|file| file.is_file() && file.len() < HEADERS)?;
         let is_rest = fs::read(path).is_ok_and(|bytes| bytes.is_empty() || bytes.get(8..12) == Some(b"DUCK"));
         is_rest.then(|| file.modified().ok()?.elapsed().ok()).flatten()
     };

@@ -262,6 +262,19 @@ mod tests {
     }
 
     #[test]
+    fn only_a_file_is_the_rest_of_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, pipe) = (folder.path().join("file"), folder.path().join("pipe"));
+        fs::write(&file, "").unwrap();
+        let name = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
+        // SAFETY: the name is one, and outlives the call.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        remove_rest(&file);
+        remove_rest(&pipe);
+        assert_eq!((file.exists(), pipe.exists()), (false, true));
+    }
+
+    #[test]
     fn quoting_keeps_an_identifier_one_identifier() {
         assert_eq!(DuckDb.quote(r#"a"; drop table x; --"#), r#""a""; drop table x; --""#);
     }

@@ -124,7 +124,7 @@ limits! {
     /// Bytes of a state or a schema.
     STATE_SIZE state_size: usize = 1 << 20, Bytes, "the size of a state";
     /// Requests, responses, streams and waits that may be open at once. The host keeps headers and parts of bodies for each, outside the
-    /// connector's memory: 160 MiB for so many at the most. A reader with the largest window needs a few hundred.
+    /// connector's memory: 160 MiB for so many at the most, and 64 MiB of bodies where answers are kept. A reader with the largest window needs a few hundred.
     HANDLES handles: usize = 2_000, Count, "what a connector may hold open";
     /// Requests in a run, also those that fail.
     REQUESTS requests: u64 = 1_000_000, Count, "requests in a run";

@@ -10,6 +10,7 @@
 //! | `golden` | tables as a file of expected ones has them |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod answers;
 mod auth;
 mod changes;
 mod component;

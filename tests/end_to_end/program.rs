@@ -1,10 +1,11 @@
 //! The program, as a person calls it.
 
 use std::{
+    env,
     ffi::OsStr,
-    fs::{self, File},
+    fs::{self, DirBuilder, File},
     io::{Read as _, Seek as _},
-    os::unix::process::ExitStatusExt as _,
+    os::unix::{fs::DirBuilderExt as _, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -19,6 +20,20 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_spile");
 
 /// Shorter values could be found by chance.
 const SHORTEST_SECRET: usize = 8;
+
+/// A cache folder for `XDG_CACHE_HOME`, below this one: the compiled component is in it, which takes seconds to make, and nothing else of the user's.
+pub fn own_cache(folder: &Path) -> PathBuf {
+    let own = folder.join("cache");
+    let code = own.join("spile/code");
+    DirBuilder::new().recursive(true).mode(0o700).create(&code).unwrap();
+    let of_user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let of_user = of_user.unwrap_or_else(|| Path::new(&env::var_os("HOME").unwrap()).join(".cache"));
+    for file in fs::read_dir(of_user.join("spile/code")).into_iter().flatten().flatten() {
+        // One that is gone meanwhile is compiled.
+        let _ = fs::copy(file.path(), code.join(file.file_name()));
+    }
+    own
+}
 
 /// A call in the making. Home and cache folders are those of the test, so that the compiled component is found.
 ///
@@ -38,8 +53,8 @@ struct Secrets {
     directory: PathBuf,
 }
 
-/// What a call writes: databases, their logs, files of rows, tapes.
-const WRITTEN: [&str; 6] = ["duckdb", "wal", "sqlite", "parquet", "har", "tmp"];
+/// What a call writes: databases, their logs, files of rows, tapes, answers.
+const WRITTEN: [&str; 7] = ["duckdb", "wal", "sqlite", "parquet", "har", "tmp", "answers"];
 
 /// The files that a call may have written into a folder, or below it.
 fn written(folder: &Path) -> Vec<PathBuf> {

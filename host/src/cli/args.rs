@@ -226,6 +226,9 @@ pub struct Run {
     /// Save what was read whenever so many rows have come together; 40,000 if absent (DuckDB: 1,000,000), and every 5 seconds or 64 MiB (256) in any case
     #[arg(long, value_name = "N", value_parser = rows)]
     pub commit_rows: Option<usize>,
+    /// Keep no answers of the API in the user's cache folder, and remove those that are there; a run that is cut off then asks again for what was not saved yet
+    #[arg(long)]
+    pub forget_answers: bool,
     /// Approve of origins that the source asks for beyond those that were approved before
     #[arg(long)]
     pub approve: bool,

@@ -14,17 +14,17 @@ use crate::gate::{self, Secrets, Tape};
 use crate::limits::{Limit, Limits};
 use crate::pipeline::{self, Pipeline};
 use crate::policy::{Approvals, Approved, PolicyFile};
-use crate::run::{Event, Options, Run};
+use crate::run::{self, Event, Options, Run};
 use crate::sandbox::{CodeCache, Host, HostOptions};
 use crate::tenant::Tenant;
 use crate::verify::Verification;
-use crate::{Class, Error, Result, import};
+use crate::{Class, Error, Result, folders, import};
 use args::{Beside, Cli, Command, Form, SourceArgs, TapeArgs};
 use clap::Parser;
 use progress::Progress;
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -134,6 +134,7 @@ async fn run(args: args::Run) -> Result<()> {
         full_refresh: args.full_refresh,
         strict: args.strict || run.pipeline().strict,
         commit_rows: args.commit_rows,
+        keep_answers: answers(args.forget_answers),
         park_after: None,
         memory_image: args.memory_image,
     };
@@ -159,6 +160,16 @@ async fn run(args: args::Run) -> Result<()> {
         Form::Table => report::run(&report, run.pipeline(), started.elapsed()),
     };
     print(&(summary + &bill))
+}
+
+/// Where answers are kept, if they are to be.
+fn answers(forget: bool) -> Option<PathBuf> {
+    let folder = folders::cache()?.join("answers");
+    if forget {
+        run::forget_answers(&folder);
+        return None;
+    }
+    Some(folder)
 }
 
 /// Reads the file, has it described, and prints the warnings. They are the first to be read where something is wrong as well.

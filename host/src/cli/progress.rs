@@ -1,6 +1,7 @@
 //! What a run tells while it goes on: a live line per resource on a terminal, plain lines elsewhere.
 
 use super::diagnostic::{eprintln, printable};
+use crate::changes::plural;
 use crate::run::Event;
 use crate::sandbox::ResourceCounts;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -44,10 +45,9 @@ impl Progress {
     /// Takes in what a run tells.
     pub fn tell(&mut self, event: &Event<'_>) {
         match event {
-            Event::Resumed(resumed) => {
-                let staged =
-                    resumed.interrupted.as_ref().map_or(0, |interrupted| interrupted.rows.iter().map(|r| r.1).sum());
-                self.line(&format!("going on with an interrupted run, of which {staged} rows are kept"));
+            Event::Resumed { rows, answers } => {
+                let (rows, answers) = (plural(*rows, "row"), plural(*answers as u64, "answer"));
+                self.line(&format!("going on with an interrupted run, of which {rows} and {answers} are kept"));
             }
             Event::Counts(counts) => self.counts(counts),
             Event::Wait { resource, reason, wait } => {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::error::{Class, Error, Result};
 
 /// A lock that ends with the process at the latest, however that ends. The file stays, so that nobody locks one that is gone.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     file: File,
 }
 

@@ -24,6 +24,7 @@ use arrow_array::RecordBatch;
 use crate::error::{Class, Error, Result};
 
 pub use dialect::{DataType, Tables};
+pub(crate) use lock::Lock;
 pub use session::{Catalog, Columns, Session, StoredColumn, Value};
 pub(crate) use session::{bigint, text};
 
@@ -92,9 +93,7 @@ impl Target {
             _ => Err(wrong(format!("there is no destination `{scheme}:`; there is: {FORMS}"))),
         }
     }
-}
 
-impl Target {
     /// Whether it would come into being by being written to: then nothing is in it yet. False where only the database knows.
     ///
     /// # Errors

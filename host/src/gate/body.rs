@@ -2,6 +2,7 @@
 
 use super::echo::Echo;
 use super::failure::Failure;
+use super::kept::Keeping;
 use super::sender::Run;
 use crate::limits::{RECEIVED, RESPONSE_SIZE};
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub(super) struct CappedBody {
     deadline: Instant,
     /// Masks the secrets that the response holds.
     echo: Echo,
+    /// Takes in what the connector gets, where that is kept.
+    keeping: Option<Keeping>,
 }
 
 struct Inner {
@@ -45,8 +48,15 @@ impl CappedBody {
         deadline: Instant,
         permit: OwnedSemaphorePermit,
         echo: Echo,
+        keeping: Option<Keeping>,
     ) -> Self {
-        Self { inner: Some(Inner { body, timer: None, _permit: permit }), size: 0, run, pause, deadline, echo }
+        let inner = Some(Inner { body, timer: None, _permit: permit });
+        Self { inner, size: 0, run, pause, deadline, echo, keeping }
+    }
+
+    /// Keeps a piece that the connector gets.
+    fn keep(&mut self, piece: &Bytes) {
+        self.keeping.take_if(|keeping| !keeping.push(piece));
     }
 
     /// Counts a piece against the limits.
@@ -107,21 +117,28 @@ impl Body for CappedBody {
             let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
             let piece = match ready!(inner.poll_piece(cx, pause, deadline)) {
                 None => {
-                    self.inner = None;
                     let rest = self.echo.finish();
+                    self.keep(&rest);
+                    if let Some(keeping) = self.keeping.take() {
+                        keeping.finish();
+                    }
+                    self.inner = None;
                     return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
                 }
                 Some(Err(code)) => Err(code),
                 Some(Ok(piece)) => match self.count(piece.len()) {
                     Ok(()) => match self.echo.push(piece) {
                         held if held.is_empty() => continue,
-                        piece => Ok(Frame::data(piece)),
+                        piece => {
+                            self.keep(&piece);
+                            Ok(Frame::data(piece))
+                        }
                     },
                     Err(failure) => Err(self.run.remember(failure)),
                 },
             };
             if piece.is_err() {
-                self.inner = None;
+                (self.inner, self.keeping) = (None, None);
             }
             return Poll::Ready(Some(piece));
         }

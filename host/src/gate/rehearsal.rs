@@ -23,7 +23,7 @@ pub(crate) struct Answer {
 }
 
 /// What a connector asks for, as a digest: before credentials are put on it.
-type Asked = [u8; 32];
+pub(super) type Asked = [u8; 32];
 
 /// What the API answered. Clones are the same.
 #[derive(Clone, Default)]

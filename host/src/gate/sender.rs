@@ -7,10 +7,11 @@ use super::credentials::{Credential, Credentials, Unsigned, put};
 use super::echo::{Echo, mask_headers};
 use super::failure::{Failure, check_literal};
 use super::headers;
+use super::kept::KeptAnswers;
 use super::origin::Origin;
 use super::policy::Policy;
 use super::redactor::Redactor;
-use super::rehearsal::Rehearsal;
+use super::rehearsal::{Asked, Rehearsal};
 use super::slots::Unfilled;
 use super::tape::{self, Tape};
 use crate::limits::{self, Limits};
@@ -81,6 +82,7 @@ pub(super) struct Run {
 pub struct Gate {
     run: Arc<Run>,
     tape: Option<Tape>,
+    kept: Option<KeptAnswers>,
 }
 
 impl Gate {
@@ -118,6 +120,11 @@ impl Gate {
         Self { tape: Some(tape), ..self }
     }
 
+    /// The gate with what an interrupted run kept, which comes before the API, and a place to keep what the API answers.
+    pub(crate) fn keeping(self, kept: KeptAnswers) -> Self {
+        Self { kept: Some(kept), ..self }
+    }
+
     fn with(
         policy: Policy,
         credentials: Credentials,
@@ -142,7 +149,7 @@ impl Gate {
             began,
             last_url,
         };
-        Self { run: Arc::new(run), tape: None }
+        Self { run: Arc::new(run), tape: None, kept: None }
     }
 
     /// The first thing that the gate denied, and what to do about it.
@@ -153,6 +160,11 @@ impl Gate {
     /// The tape, where the run has one.
     pub fn tape(&self) -> Option<&Tape> {
         self.tape.as_ref()
+    }
+
+    /// The answers that are kept, where some are.
+    pub(crate) fn kept(&self) -> Option<&KeptAnswers> {
+        self.kept.as_ref()
     }
 
     /// What the requests came to so far.
@@ -202,15 +214,16 @@ impl Run {
         self.received.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
     }
 
-    /// Sends a request of the connector.
+    /// Sends a request of the connector, where its answer is not one of those that were kept.
     pub async fn send(
         self: Arc<Self>,
         request: Request<WasiBody>,
         options: RequestOptions,
+        kept: Option<KeptAnswers>,
     ) -> Result<Response<WasiBody>, Failure> {
         let start = Instant::now();
         let (mut parts, body) = request.into_parts();
-        let asked = self.rehearsal.as_ref().map(|rehearsal| (rehearsal, Rehearsal::head(&parts)));
+        let head = (self.rehearsal.is_some() || kept.is_some()).then(|| Rehearsal::head(&parts));
         let (origin, mut path, mut query) = target(&parts.uri, &self.limits)?;
         if !self.policy.permits(&origin) {
             return Err(Failure::origin_not_permitted(&origin));
@@ -237,8 +250,14 @@ impl Run {
         let private = self.check_address(client, &origin).await?;
         let collected = timeout_at(start + self.limits.total_timeout, self.collect(body)).await;
         let body = collected.map_err(|_| Code::ConnectionWriteTimeout)??;
-        let asked = asked.map(|(rehearsal, head)| (rehearsal, head.chain_update(&body).finalize().into()));
-        let mut known = asked.and_then(|(rehearsal, asked)| rehearsal.answer(&asked));
+        let asked: Option<Asked> = head.map(|head| head.chain_update(&body).finalize().into());
+        let rehearsed = self.rehearsal.as_ref().zip(asked);
+        let mut known = rehearsed.and_then(|(rehearsal, asked)| rehearsal.answer(&asked));
+        let mut keeping = kept.zip(asked);
+        if let Some(answer) = keeping.as_ref().and_then(|(kept, asked)| kept.take(asked)) {
+            (known, keeping) = (Some(answer.into()), None);
+            self.requests.fetch_sub(1, Ordering::Relaxed);
+        }
         let body = slots.fill_body(&origin, &parts.headers, body).map_err(unfilled)?;
         let first_byte = shorter(options.first_byte_timeout, self.limits.first_byte_timeout);
         let between_bytes = shorter(options.between_bytes_timeout, self.limits.between_bytes_timeout);
@@ -273,7 +292,7 @@ impl Run {
                         .await
                         .map_err(|_| Code::HttpResponseTimeout)?
                         .map_err(|error| Failure::of_client(&error, &origin, &self.limits))?;
-                    match asked {
+                    match rehearsed {
                         Some((rehearsal, asked)) => rehearsal.learn(asked, response, deadline, &self.limits).await?,
                         None => response,
                     }
@@ -299,8 +318,9 @@ impl Run {
             }
             let echoes = self.credentials.redactor().echoes();
             mask_headers(&echoes, &mut head.headers);
-            let body = CappedBody::new(body, self, between_bytes, deadline, permit, Echo::new(echoes)).boxed_unsync();
-            return Ok(Response::from_parts(head, body));
+            let keeping = keeping.and_then(|(kept, asked)| kept.keeping(asked, head.status, &head.headers));
+            let body = CappedBody::new(body, self, between_bytes, deadline, permit, Echo::new(echoes), keeping);
+            return Ok(Response::from_parts(head, body.boxed_unsync()));
         }
     }
 
@@ -577,14 +597,13 @@ impl WasiHttpHooks for Gate {
         options: Option<RequestOptions>,
         _processed: Boxed<Result<(), Code>>,
     ) -> Boxed<Result<(Response<WasiBody>, Boxed<Result<(), Code>>), Code>> {
-        let (run, options) = (self.run.clone(), options.unwrap_or_default());
-        let response: Boxed<_> =
-            match &self.tape {
-                Some(tape) => tape::send(tape, run, request, options),
-                None => Box::new(async move {
-                    run.clone().send(request, options).await.map_err(|failure| run.remember(failure))
-                }),
-            };
+        let (run, kept, options) = (self.run.clone(), self.kept.clone(), options.unwrap_or_default());
+        let response: Boxed<_> = match &self.tape {
+            Some(tape) => tape::send(tape, run, request, options),
+            None => Box::new(async move {
+                run.clone().send(request, options, kept).await.map_err(|failure| run.remember(failure))
+            }),
+        };
         Box::new(async move { Ok((Box::into_pin(response).await?, Box::new(async { Ok(()) }) as Boxed<_>)) })
     }
 }

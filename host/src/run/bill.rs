@@ -12,9 +12,11 @@ pub struct Bill {
     pub peak_memory: u64,
     /// Requests, also those that failed, and the host's own for tokens.
     pub requests: u64,
+    /// Answers that an interrupted run had kept, and that were not asked for again ([`crate::run::Options::keep_answers`]).
+    pub kept_answers: u64,
     /// Bytes of request bodies.
     pub bytes_out: u64,
-    /// Bytes of response bodies, after decompression.
+    /// Bytes of response bodies, after decompression; those of kept answers too.
     pub bytes_in: u64,
     /// How often the run waited.
     pub waits: u64,

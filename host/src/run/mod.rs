@@ -9,6 +9,7 @@
 
 mod bill;
 mod convert;
+mod keeping;
 mod reading;
 mod taping;
 mod writer;
@@ -16,8 +17,8 @@ mod writer;
 use crate::destination::Target;
 use crate::digest::sha256_of;
 use crate::gate::tape::Tape;
-use crate::gate::{Gate, Origin, Rehearsal, Secrets, Withheld};
-use crate::load::{self, Published, Resumed};
+use crate::gate::{Gate, KeptAnswers, OfLoad, Origin, Rehearsal, Secrets, Withheld};
+use crate::load::{self, Published};
 use crate::pipeline::{Parted, Pipeline};
 use crate::policy::Grant;
 use crate::sandbox::{self, Connector, Description, Extent, Instance, OpenRequest, ResourceCounts, SourceConfig, Step};
@@ -33,6 +34,7 @@ use std::time::Duration;
 use writer::{Begun, Writer};
 
 pub use bill::Bill;
+pub use keeping::forget_answers;
 
 /// The most root rows in one batch.
 const BATCH_ROWS: u32 = 20_000;
@@ -43,8 +45,13 @@ const BATCH_BYTES: u64 = 2 << 20;
 
 /// What a run tells while it goes on.
 pub enum Event<'a> {
-    /// It goes on with rows that an interrupted run had staged.
-    Resumed(&'a Resumed),
+    /// It goes on with an interrupted run.
+    Resumed {
+        /// The rows that were staged.
+        rows: u64,
+        /// The answers that were kept, of which those that the rows lack are not asked for again.
+        answers: usize,
+    },
     /// Counts so far.
     Counts(&'a [ResourceCounts]),
     /// Nothing can be done for a while.
@@ -84,6 +91,11 @@ pub struct Options {
     /// Stage durably when so many rows have come together, also before the loader would for other reasons. A run that is cut off
     /// reads at most so many again, and what was being fetched.
     pub commit_rows: Option<usize>,
+    /// A folder for answers of APIs, kept in files that only the user can read until the rows made of them are staged durably, and gone
+    /// when the run ends otherwise than by a failure of the destination or an interruption. A run that goes on with one that was cut off less than five
+    /// minutes ago asks again for what was in flight. Runs of all tenants may share it. None are kept, if absent, nor in a run on a tape, nor
+    /// of another component than Spile's own: it may ask the same twice and mean something else.
+    pub keep_answers: Option<PathBuf>,
     /// Drop the connector while it waits for longer than this, and begin again from its state. What it had fetched ahead is then
     /// fetched again. Never, if absent.
     pub park_after: Option<Duration>,
@@ -102,6 +114,7 @@ impl Default for Options {
             full_refresh: false,
             strict: false,
             commit_rows: None,
+            keep_answers: None,
             park_after: None,
             memory_image: None,
         }
@@ -285,6 +298,23 @@ impl Run {
         tell: &mut (dyn FnMut(Event<'_>) + Send),
         interrupt: impl Future<Output = ()> + Send,
     ) -> Result<Report> {
+        let mut kept = None;
+        let outcome = self.read_and_publish(secrets, options, &mut kept, tell, interrupt).await;
+        if let Some(kept) = kept {
+            keeping::end(kept, outcome.as_ref().err()).await;
+        }
+        outcome
+    }
+
+    /// Leaves in `kept` what the API answered, where that is kept.
+    async fn read_and_publish(
+        &self,
+        secrets: &Secrets,
+        options: &Options,
+        kept: &mut Option<KeptAnswers>,
+        tell: &mut (dyn FnMut(Event<'_>) + Send),
+        interrupt: impl Future<Output = ()> + Send,
+    ) -> Result<Report> {
         let plans = self.plans(&options.resources)?;
         self.unbound(&options.resources)?;
         self.has_cursor(options)?;
@@ -300,7 +330,7 @@ impl Run {
             // Before the destination is touched.
             tape.check(&self.beginning("run", &request, options.batch_rows() as usize))?;
         }
-        let gate = self.gate(secrets)?;
+        let mut gate = self.gate(secrets)?;
         let digest = self.digest(options);
         let mut load_options = load::Options::new(&self.pipeline.name, &self.pipeline.dataset, &digest, plans);
         load_options.full_refresh = options.full_refresh;
@@ -317,8 +347,16 @@ impl Run {
                 Err(_) => return Err(writer.failure().await),
             },
         };
-        if resumed.interrupted.is_some() {
-            tell(Event::Resumed(&resumed));
+        let load = OfLoad { id: &resumed.load_id, is_begun: begun.is_none(), is_first: resumed.run == 1 };
+        *kept = self.kept_answers(options, &load);
+        let answers = kept.as_ref().map_or(0, KeptAnswers::found);
+        let goes_on = resumed.interrupted.is_some() || answers > 0;
+        if goes_on {
+            let staged = resumed.interrupted.iter().flat_map(|interrupted| &interrupted.rows);
+            tell(Event::Resumed { rows: staged.map(|(_, rows)| rows).sum(), answers });
+        }
+        if let Some(kept) = kept {
+            gate = gate.keeping(kept.clone());
         }
         request.state.clone_from(&resumed.state);
         request.schema.clone_from(&resumed.schema);
@@ -331,7 +369,7 @@ impl Run {
             biased;
             () = interrupt => Some(Err(Error::new(Class::Interrupted, "interrupted")
                 .advice("what was read is kept: the next run goes on from here"))),
-            () = has_not_begun(begun) => None,
+            () = has_not_begun(begun, kept.as_ref()) => None,
             outcome = read(&mut reader, options, &mut writer, &mut waits, tell) => Some(outcome),
         };
         let outcome = match outcome {
@@ -366,8 +404,7 @@ impl Run {
         warnings.extend(of_tape);
         tell(Event::Publishing);
         let published = writer.publish(summary.state).await.map_err(|error| reader.redacted(error))?;
-        let (counts, resumed) = (summary.counts, resumed.interrupted.is_some());
-        Ok(Report { counts, published, waits, resumed, warnings, bill })
+        Ok(Report { counts: summary.counts, published, waits, resumed: goes_on, warnings, bill })
     }
 
     /// A gate that lets the connector reach what was granted, with the credentials bound to the origins that need them.
@@ -499,9 +536,15 @@ impl Run {
 }
 
 /// Waits until a loader has failed to begin, and without end for one that began.
-async fn has_not_begun(begun: Option<Begun>) {
+async fn has_not_begun(begun: Option<Begun>, kept: Option<&KeptAnswers>) {
     let has_begun = match begun {
-        Some(begun) => begun.await.is_ok(),
+        Some(begun) => {
+            let has_begun = begun.await.is_ok();
+            if let Some(kept) = kept.filter(|_| has_begun) {
+                kept.begun();
+            }
+            has_begun
+        }
         None => true,
     };
     if has_begun {

@@ -4,7 +4,7 @@ use super::bill::Bill;
 use super::convert::load_batch;
 use super::writer::Writer;
 use super::{BATCH_BYTES, Event, Options, Waits};
-use crate::gate::{Gate, Origin, Tape};
+use crate::gate::{Gate, KeptAnswers, Origin, Tape};
 use crate::limits::{Limits, WALL};
 use crate::sandbox::{self, Connector, Description, Instance, OpenRequest, ResourceCounts, Step, Summary, Usage};
 use crate::{Class, Error, Result};
@@ -147,6 +147,7 @@ impl<'c> Reader<'c> {
             instructions: usage.instructions,
             peak_memory: usage.peak_memory as u64,
             requests: counts.requests,
+            kept_answers: self.gate.kept().map_or(0, KeptAnswers::used),
             bytes_out: counts.sent,
             bytes_in: counts.received,
             waits: waits.values().map(|(times, _)| times).sum(),
@@ -170,9 +171,7 @@ pub(super) async fn read(
             Step::Batch(batch) => {
                 tell(Event::Counts(&batch.counts));
                 writer.stage(load_batch(batch)).await?;
-                while writer.has_staged() {
-                    tell(Event::Staged);
-                }
+                tell_staged(reader, writer, tell);
             }
             Step::Wait(wait) => {
                 tell(Event::Counts(&wait.counts));
@@ -188,12 +187,20 @@ pub(super) async fn read(
             }
             Step::Done(summary) => {
                 writer.rest().await;
-                while writer.has_staged() {
-                    tell(Event::Staged);
-                }
+                tell_staged(reader, writer, tell);
                 return Ok(summary);
             }
         }
+    }
+}
+
+/// Tells how often rows were staged durably since it was told last.
+fn tell_staged(reader: &Reader<'_>, writer: &mut Writer, tell: &mut (dyn FnMut(Event<'_>) + Send)) {
+    while writer.has_staged() {
+        if let Some(kept) = reader.gate.kept() {
+            kept.staged();
+        }
+        tell(Event::Staged);
     }
 }
 

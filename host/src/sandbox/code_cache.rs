@@ -4,10 +4,9 @@ use crate::folders;
 use crc32fast::Hasher as Checksum;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use wasmtime::Engine;
@@ -59,7 +58,7 @@ impl CodeCache {
 
     /// The component of this digest, from the cache if it is there, else compiled and kept. A cache that cannot be used is no failure.
     pub(super) fn load(&self, engine: &Engine, wasm: &[u8], digest: &str) -> wasmtime::Result<(Component, CodeSource)> {
-        if self.own_folder().is_err() {
+        if folders::create_own(&self.folder).is_err() {
             return Ok((Component::from_binary(engine, wasm)?, CodeSource::Compiled));
         }
         let file = self.file(engine, digest);
@@ -78,16 +77,6 @@ impl CodeCache {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         self.folder.join(format!("{digest}-{:016x}.cwasm", hasher.finish()))
-    }
-
-    /// Makes the folder, or sees that it is the user's own: nobody else could change its permissions.
-    fn own_folder(&self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let written_by_others = fs::symlink_metadata(&self.folder)?.permissions().mode() & 0o022 != 0;
-        if written_by_others {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
     }
 
     /// Writes the code and its checksum, each of which is either whole or not there. Where another process writes at the same
@@ -132,6 +121,8 @@ fn read(file: &Path, engine: &Engine) -> io::Result<Option<Component>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     const WASM: &[u8] = b"\0asm\x0d\0\x01\0";
 

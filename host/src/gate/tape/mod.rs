@@ -236,7 +236,7 @@ pub(super) fn send(
 
 /// Sends a request, and takes in the whole response.
 async fn ask(run: &Arc<Run>, request: Request<WasiBody>, options: RequestOptions, started: Instant) -> Answered {
-    let sent = run.clone().send(request, options).await;
+    let sent = run.clone().send(request, options, None).await;
     let until_head = started.elapsed();
     let answered = match sent {
         Ok(response) => Answered::collect(response, run).await,

@@ -29,8 +29,9 @@ pub fn own_cache(folder: &Path) -> PathBuf {
     let of_user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let of_user = of_user.unwrap_or_else(|| Path::new(&env::var_os("HOME").unwrap()).join(".cache"));
     for file in fs::read_dir(of_user.join("spile/code")).into_iter().flatten().flatten() {
-        // One that is gone meanwhile is compiled.
-        let _ = fs::copy(file.path(), code.join(file.file_name()));
+        let own = code.join(file.file_name());
+        // On another file system it is copied. One that is gone meanwhile is compiled.
+        let _ = fs::hard_link(file.path(), &own).or_else(|_| fs::copy(file.path(), &own).map(drop));
     }
     own
 }

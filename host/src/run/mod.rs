@@ -403,7 +403,9 @@ impl Run {
         }
         warnings.extend(of_tape);
         tell(Event::Publishing);
-        let published = writer.publish(summary.state).await.map_err(|error| reader.redacted(error))?;
+        let kept = kept.take();
+        let staged = move || kept.iter().for_each(KeptAnswers::remove);
+        let published = writer.publish(summary.state, staged).await.map_err(|error| reader.redacted(error))?;
         Ok(Report { counts: summary.counts, published, waits, resumed: goes_on, warnings, bill })
     }
 

@@ -6,6 +6,7 @@ use crate::{Class, Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -117,9 +118,17 @@ impl Writer {
         Ok(())
     }
 
-    pub async fn publish(&mut self, state: String) -> Result<Published> {
-        let loader = self.idle().await?;
-        blocking(move || loader.publish(&state)).await
+    /// Publishes what was handed over. `staged` is called once it is staged durably, and works meanwhile.
+    pub async fn publish(&mut self, state: String, staged: impl FnOnce() + Send + 'static) -> Result<Published> {
+        let mut loader = self.idle().await?;
+        blocking(move || {
+            loader.commit()?;
+            thread::scope(|scope| {
+                scope.spawn(staged);
+                loader.publish(&state)
+            })
+        })
+        .await
     }
 
     /// The loader, once it has done its work.

@@ -113,6 +113,8 @@ struct Place {
 struct Head {
     /// In hexadecimal digits.
     asked: String,
+    /// When it came, in seconds since 1970.
+    at: u64,
     status: u16,
     /// Values in ISO 8859-1: they need not be text.
     headers: Vec<(String, String)>,
@@ -163,7 +165,7 @@ impl KeptAnswers {
         let headers = headers.iter().filter(|(name, _)| is_of_answer(name));
         let latin = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
         let headers = headers.map(|(name, value)| (name.to_string(), latin(value))).collect();
-        let head = Head { asked: hex(asked), status: status.as_u16(), headers, size: 0, checksum: 0 };
+        let head = Head { asked: hex(asked), at: now(), status: status.as_u16(), headers, size: 0, checksum: 0 };
         Some(Keeping { kept: self.clone(), head, pieces: Vec::new() })
     }
 
@@ -251,7 +253,7 @@ impl Kept {
         let found = known.values().map(VecDeque::len).sum();
         let (load_id, used, commits) = (load.id.to_owned(), 0, 0);
         let mut kept = Self { folder: own, load_id, known, found, used, segments, file: None, commits, _lock: lock };
-        kept.create(numbers.last().copied().unwrap_or(0) + 1)?;
+        kept.create(numbers.last().copied().unwrap_or(0).saturating_add(1))?;
         kept.note(load.is_begun)?;
         Ok(kept)
     }
@@ -352,15 +354,16 @@ fn read_places(file: &File, segment: u64, known: &mut HashMap<Asked, VecDeque<Pl
         let Ok(read) = (&mut reader).take(MOST_HEAD).read_until(b'\n', &mut line) else { return };
         let Ok(head) = serde_json::from_slice::<Head>(&line) else { return };
         offset += read as u64;
+        let Some(asked) = unhex(&head.asked).filter(|_| head.size <= MOST_BODY) else { return };
         let end = offset + head.size as u64;
-        let (Some(asked), true) = (unhex(&head.asked), head.size <= MOST_BODY && end <= length) else { return };
         // No larger than `MOST_BODY`.
-        let is_passed = reader.seek_relative(head.size as i64).is_ok();
-        known.entry(asked).or_default().push_back(Place { segment, offset, head });
-        offset = end;
-        if !is_passed {
+        if end > length || reader.seek_relative(head.size as i64).is_err() {
             return;
         }
+        if now().saturating_sub(head.at) <= GOOD_FOR.as_secs() {
+            known.entry(asked).or_default().push_back(Place { segment, offset, head });
+        }
+        offset = end;
     }
 }
 
@@ -375,6 +378,11 @@ fn unhex(digits: &str) -> Option<Asked> {
 /// The name of a file with answers.
 fn name(segment: u64) -> String {
     format!("{segment:06}{ENDING}")
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// How long ago a file was written to.
@@ -519,6 +527,17 @@ mod tests {
         };
         make_old(&own.join(name(1)));
         assert_eq!(open(&folder, &load("1")).found(), 0, "what is young beside it makes it no younger");
+        let kept = open(&folder, &load("1"));
+        keep(&kept, 1, &HeaderMap::new(), &[b"one"]);
+        let mut young = kept.keeping([2; 32], OK, &HeaderMap::new()).unwrap();
+        let mut old = kept.keeping([3; 32], OK, &HeaderMap::new()).unwrap();
+        old.head.at -= GOOD_FOR.as_secs() + 60;
+        assert!(young.push(&Bytes::from_static(b"two")) && old.push(&Bytes::from_static(b"three")));
+        old.finish();
+        young.finish();
+        drop(kept);
+        assert_eq!(open(&folder, &load("1")).found(), 2, "in a file that is young");
+        KeptAnswers::forget(folder.path());
 
         keep(&open(&folder, &load("1")), 1, &HeaderMap::new(), &[b"one"]);
         let entries: Vec<_> = fs::read_dir(&own).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -128,6 +128,9 @@ const FILE: &str = "SPILE_TEST_FILE";
 /// What DuckDB's own buffers may hold.
 const DUCKDB_MIB: u64 = 128;
 
+/// Several commits in each run.
+const COMMIT_ROWS: usize = 250_000;
+
 #[tokio::test]
 #[ignore = "a run for another test, in a process of its own, so that it alone is counted"]
 async fn a_run_in_a_process_of_its_own() {
@@ -140,6 +143,8 @@ async fn a_run_in_a_process_of_its_own() {
     let options = run::Options {
         resources: vec!["app_inputs".to_owned()],
         memory_limit: Some(format!("{DUCKDB_MIB}MiB")),
+        // Batches wait while DuckDB commits. By the clock it would do so in the longer run only.
+        commit_rows: Some(COMMIT_ROWS),
         ..run::Options::default()
     };
     let report = run.load(&secrets, &options, &mut |_| {}, std::future::pending()).await.unwrap();

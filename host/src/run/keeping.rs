@@ -8,15 +8,15 @@ use crate::{COMPONENT_DIGEST, Class, Error};
 use std::path::Path;
 
 impl Run {
-    /// What an interrupted run of this load kept, and a place to keep what this one is answered.
-    pub(super) fn kept_answers(&self, options: &Options, load: &OfLoad) -> Option<KeptAnswers> {
+    /// What an interrupted run of this load kept, where it reads the same ([`Run::digest`]), and a place to keep what this one is answered.
+    pub(super) fn kept_answers(&self, options: &Options, digest: &str, load: &OfLoad<'_>) -> Option<KeptAnswers> {
         // Ours makes a request twice only where both mean the same; another component may ask a queue for what is next.
         let is_ours = self.connector.digest() == COMPONENT_DIGEST;
         let folder = options.keep_answers.as_ref().filter(|_| is_ours && self.tape.is_none())?;
         let Pipeline { name, dataset, destination, .. } = &self.pipeline;
         // A relative path is another destination elsewhere.
         let here = std::env::current_dir().unwrap_or_default();
-        let whose = [self.tenant.name(), name, dataset, destination, &here.to_string_lossy(), &self.digest(options)];
+        let whose = [self.tenant.name(), name, dataset, destination, &here.to_string_lossy(), digest];
         // Here, and not on a thread of its own: one that is started waits until the database's library is linked.
         KeptAnswers::open(folder, &whose, load)
     }

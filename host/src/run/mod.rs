@@ -348,7 +348,7 @@ impl Run {
             },
         };
         let load = OfLoad { id: &resumed.load_id, is_begun: begun.is_none(), is_first: resumed.run == 1 };
-        *kept = self.kept_answers(options, &load);
+        *kept = self.kept_answers(options, &digest, &load);
         let answers = kept.as_ref().map_or(0, KeptAnswers::found);
         let goes_on = resumed.interrupted.is_some() || answers > 0;
         if goes_on {
@@ -539,17 +539,11 @@ impl Run {
 
 /// Waits until a loader has failed to begin, and without end for one that began.
 async fn has_not_begun(begun: Option<Begun>, kept: Option<&KeptAnswers>) {
-    let has_begun = match begun {
-        Some(begun) => {
-            let has_begun = begun.await.is_ok();
-            if let Some(kept) = kept.filter(|_| has_begun) {
-                kept.begun();
-            }
-            has_begun
+    if let Some(begun) = begun {
+        if begun.await.is_err() {
+            return;
         }
-        None => true,
-    };
-    if has_begun {
-        std::future::pending().await
+        kept.into_iter().for_each(KeptAnswers::begun);
     }
+    std::future::pending().await
 }

@@ -1,6 +1,6 @@
 //! What the host answers a connector, other than with responses: clocks, randomness, which waits are over.
 
-use crate::digest::hex;
+use crate::digest::{hex, unhex};
 
 /// An answer, as a word of letters, digits and commas. The first letter says what was asked.
 pub(crate) trait Answer: Sized {
@@ -72,8 +72,7 @@ impl Answer for Random {
     }
 
     fn read(text: &str) -> Option<Self> {
-        let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2));
-        pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect::<Option<_>>().map(Self)
+        unhex(text).map(Self)
     }
 }
 

@@ -11,11 +11,11 @@ demo: setup
     scripts/demo.sh "{{ target }}/release"
 
 # Run all tests
-test: setup setup-destinations setup-test setup-portability
+test: setup setup-destinations setup-test setup-portability component-streaming
     cargo test --release --workspace
 
 # Read the same in every runtime, and print the table (`BLESS=1` keeps it in docs/runtimes.md)
-portability: build setup-portability
+portability: build component-streaming setup-portability
     cargo test --release --workspace --test portability -- every_runtime_reads_the_same --nocapture
 
 # Build the program (release/spile in Cargo's target folder) and the component beside it (spile.wasm)
@@ -24,7 +24,7 @@ build: setup
     @ls -l "{{ target }}/release/spile" "{{ target }}/release/spile.wasm"
 
 # Build the wheel and the npm packages, into `packages` in Cargo's target folder
-packages: build setup-destinations setup-packages
+packages: build component-streaming setup-destinations setup-packages
     scripts/packages.sh "{{ target }}"
 
 # Try the ways to install, each where nothing else is: the wheel, the npm packages, `cargo install --path host`
@@ -33,7 +33,12 @@ try-packages: packages
 
 # Build the components, and say how large they are and what they import
 component: build
-    @scripts/component.sh "{{ target }}/release"
+    @scripts/component.sh "{{ target }}/release" spile.wasm tests/end_to_end/imports.txt spile-edge.wasm
+
+# Build the component for hosts of WASI 0.3 (release/spile-streaming.wasm in Cargo's target folder), and say how large it is
+component-streaming: setup
+    cargo run --quiet --release --package spile-component "{{ target }}"
+    @scripts/component.sh "{{ target }}/release" spile-streaming.wasm tests/portability/streaming/imports.txt
 
 # Print the world of the component
 wit: build
@@ -44,6 +49,7 @@ lint: setup
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets -- -D warnings
     cargo clippy --package spile-connector --package spile-edge --target wasm32-unknown-unknown --profile component -- -D warnings
+    cargo clippy --package spile-connector --features streaming --target wasm32-unknown-unknown --profile component -- -D warnings
     scripts/deny.sh
     scripts/shellcheck.sh
 

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Says of the built components how large they are, and what the connector imports, which a test compares with the list.
-# Usage: scripts/component.sh FOLDER, the folder of the built programs.
+# Says of the built connector how large it is and what it imports, which a test compares with the list; and of what else is built of it
+# how large that is. Usage: scripts/component.sh FOLDER CONNECTOR IMPORTS [COMPONENT…], FOLDER that of the built programs.
 set -eu
 cd "$(dirname -- "$0")/.."
+folder=$1 connector=$2 imports=$3
+shift 3
 
-for name in spile.wasm spile-edge.wasm; do
-    echo "$name: $(wc -c <"$1/$name") bytes, $(gzip -9 -c "$1/$name" | wc -c) with gzip"
+for name in "$connector" "$@"; do
+    echo "$name: $(wc -c <"$folder/$name") bytes, $(gzip -9 -c "$folder/$name" | wc -c) with gzip"
 done
-echo "spile.wasm imports:"
-sed 's/^/  /' tests/end_to_end/imports.txt
+echo "$connector imports:"
+sed 's/^/  /' "$imports"

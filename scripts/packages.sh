@@ -59,10 +59,10 @@ mkdir -p "$work/platform/bin" "$work/spile/bin"
 mv "$work/wheel/spile-$version.data/scripts/spile" "$work/platform/bin"
 mv "$work/wheel/spile-$version.data/data/share" "$work/platform"
 chmod +x "$work/platform/bin/spile"
-# What starts it, and the library, with the component as a module of JavaScript.
-cp examples/hosts/node/*.js examples/hosts/node/*.ts "$target/release/spile.wasm" "$work/spile"
+# What starts it, and the library, with the components as modules of JavaScript.
+cp examples/hosts/node/*.js examples/hosts/node/*.ts "$target/release/spile.wasm" "$target/release/spile-streaming.wasm" "$work/spile"
 ln -s "$cache/portability/node/examples/hosts/node/node_modules" "$work/spile"
-(cd "$work/spile" && node transpile.js >/dev/null)
+(cd "$work/spile" && node transpile.js >/dev/null && node transpile.js --streaming >/dev/null)
 cp packaging/npm/spile.sh "$work/spile/bin/spile"
 cp packaging/README.md LICENSE-* "$work/spile"
 cp packaging/README.md "$work/platform"

@@ -53,6 +53,7 @@ command -v npm >/dev/null 2>&1 || fail "npm is missing" "install node and npm (p
 node -e 'const [major, minor] = process.versions.node.split("."); process.exit(Number(major < 20 || (major == 20 && minor < 11)))' ||
     fail "this node is too old" "install Node 20.11 or newer, then run this again"
 set_up_node "what reads in Node" examples/hosts/node "$folder/node/examples/hosts/node"
+set_up_node "a Node that runs WASI 0.3" tests/portability/streaming "$folder/streaming"
 if [ "${1:-}" = node ]; then exit; fi
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || fail "there is no Chromium at ${CHROMIUM:-/usr/bin/chromium}" \
     "install it (package \`chromium\` on Debian), then run this again" "or give the path of its program in the environment variable CHROMIUM"

@@ -1,6 +1,6 @@
 //! From the engine's types to those of the contract.
 
-use super::bindings::exports::spile::connector::source as wit;
+use super::wit;
 use crate::disposition::{Duplicates, Merge, Strategy, WriteDisposition};
 use crate::engine::{Counts, Step};
 use crate::error::{Error, Kind, Result};

@@ -3,7 +3,7 @@
 use super::chain::{Chain, Fetch, Next, Page};
 use super::redirect::Sent;
 use super::skipped::is_of_one_chain;
-use super::transport::{Failure, RequestId, Transport};
+use super::transport::{Failure, Outcome, RequestId, Transport};
 use super::{Reader, guard};
 use crate::config::model::OnError;
 use crate::error::Error;
@@ -26,8 +26,9 @@ struct Ahead {
 }
 
 impl<T: Transport> Reader<T> {
-    pub(super) fn poll(&mut self, until: Option<u64>) {
-        for (id, outcome) in self.transport.poll(until) {
+    /// Takes in what came of requests, after a turn that said that it is blocked.
+    pub fn accept(&mut self, outcomes: Vec<Outcome>) {
+        for (id, outcome) in outcomes {
             self.pace.arrived(id, &outcome, self.transport.now());
             let sent = self.sent.remove(&id);
             if self.abandoned.remove(&id) {

@@ -22,6 +22,7 @@ mod skipped;
 mod state;
 mod tokens;
 pub mod transport;
+mod turn;
 
 use crate::error::{Error, Kind, Result};
 use crate::incremental::Asked;
@@ -34,7 +35,6 @@ use chain::{Chain, Fetch};
 use collapse::Collapse;
 pub use counts::Counts;
 use cursors::Cursors;
-use deliver::{Delivery, Room};
 use pace::Pace;
 use redirect::Sent;
 use skipped::Skipped;
@@ -42,6 +42,7 @@ use state::State;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokens::Held;
 use transport::{Failure, RequestId, Transport};
+pub use turn::{Checking, Pull, Turn};
 
 /// The most requests that may be in flight at once.
 pub const LARGEST_WINDOW: u32 = 64;
@@ -191,54 +192,6 @@ impl<T: Transport> Reader<T> {
         })
     }
 
-    /// The next step, with at most `max_rows` root rows and about `max_bytes` bytes.
-    pub fn next(&mut self, max_rows: u32, max_bytes: u64) -> Result<Step> {
-        if self.spent {
-            return Err(Error::new(Kind::Internal, "the reader is spent: it gave an error or `done` before"));
-        }
-        let step = self.step(max_rows, max_bytes);
-        self.spent = matches!(step, Err(_) | Ok(Step::Done { .. }));
-        step
-    }
-
-    fn step(&mut self, max_rows: u32, max_bytes: u64) -> Result<Step> {
-        let bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        let mut room = Room { rows: max_rows.max(1) as usize, bytes, taken: 0 };
-        let mut flush_at = None;
-        loop {
-            // Before anything is looked at: what is found not to be due yet must not have become due when it is asked for.
-            let now = self.transport.now();
-            self.advance();
-            self.moved = false;
-            match self.deliver(&mut room)? {
-                Delivery::Full => return self.batch(),
-                Delivery::Complete | Delivery::Failed(_) if room.taken > 0 => return self.batch(),
-                Delivery::Complete => return self.done(),
-                Delivery::Failed(error) => return Err(*error),
-                // Delivery makes room in the window.
-                Delivery::Blocked if self.moved => continue,
-                Delivery::Blocked => {}
-            }
-            let due = self.earliest_due(now);
-            let mut until = due.as_ref().map(|(until, _, _)| *until);
-            let is_idle = self.in_flight == 0 && until.is_none_or(|until| until > now.saturating_add(SHORT));
-            if room.taken > 0 {
-                let flush_at = *flush_at.get_or_insert(now.saturating_add(self.linger));
-                if now >= flush_at || is_idle {
-                    return self.batch();
-                }
-                until = Some(until.map_or(flush_at, |until| until.min(flush_at)));
-            }
-            if is_idle {
-                let Some((until, resource, reason)) = due else {
-                    return Err(Error::new(Kind::Internal, "nothing is in flight and nothing is due"));
-                };
-                return self.wait(until, resource, reason);
-            }
-            self.poll(until);
-        }
-    }
-
     /// The page that is due first after `now`: instant, resource, reason.
     fn earliest_due(&self, now: u64) -> Option<(u64, String, String)> {
         fn visit<'c>(chain: &'c Chain, now: u64, found: &mut Option<(u64, usize, &'c str)>) {
@@ -331,37 +284,6 @@ impl<T: Transport> Reader<T> {
             counts: self.counts(),
             warnings,
         })
-    }
-
-    /// Makes one request, as the first page of the first resource that makes any without another's, and gives up its rows.
-    pub fn check(mut self) -> Result<()> {
-        let Some(chain) = self.first_that_asks()? else { return Ok(()) };
-        self.read = vec![false; self.plan.resources.len()];
-        self.selected = self.read.clone();
-        self.roots = VecDeque::from([chain]);
-        loop {
-            let first = |reader: &Self| reader.roots.front()?.pages.front().map(|page| page.fetch.attempts());
-            // No further request: neither the next page nor a second attempt.
-            self.window = usize::from(first(&self).is_none_or(|attempts| attempts == 0));
-            self.advance();
-            match self.roots.front().and_then(|chain| chain.pages.front()).map(|page| &page.fetch) {
-                Some(Fetch::Failed(error)) => return Err((**error).clone()),
-                // A limit on the rate shows that the credentials are accepted.
-                Some(Fetch::InFlight { .. }) => self.poll(None),
-                // The page waits for its token, or is to be asked for again with another one.
-                Some(Fetch::Due { attempts: 0, .. }) if self.in_flight > 0 => self.poll(None),
-                Some(Fetch::Due { attempts: 0, .. }) if self.window == 0 => {}
-                Some(Fetch::Due { attempts: 0, .. }) => {
-                    let reason =
-                        self.tokens.iter().filter_map(Held::due).map(|(_, _, reason)| reason).collect::<String>();
-                    return Err(Error::new(Kind::Transient, reason).advice("try again in a while"));
-                }
-                Some(Fetch::Due { reason, .. }) => {
-                    return Err(Error::new(Kind::Transient, reason.clone()).advice("try again in a while"));
-                }
-                _ => return Ok(()),
-            }
-        }
     }
 }
 

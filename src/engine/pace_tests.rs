@@ -2,7 +2,7 @@
 //! other.
 
 use super::simulated::opening;
-use super::transport::{Failure, RequestId, Transport};
+use super::transport::{self, Blocking, RequestId, Transport};
 use super::*;
 use crate::request::Request;
 use serde_json::{Value, json};
@@ -174,7 +174,17 @@ impl Transport for Network {
         world.peak = world.peak.max(self.going.len() + self.coming.len());
     }
 
-    fn poll(&mut self, until: Option<u64>) -> Vec<(RequestId, Result<Response, Failure>)> {
+    fn now(&self) -> u64 {
+        self.world.borrow().now
+    }
+
+    fn random(&mut self, count: usize) -> Vec<u8> {
+        vec![0; count]
+    }
+}
+
+impl Blocking for Network {
+    fn poll(&mut self, until: Option<u64>) -> Vec<transport::Outcome> {
         loop {
             let going = self.going.iter().map(|(at, ..)| *at).min();
             let coming = self.coming.iter().map(|(at, ..)| *at).min();
@@ -193,14 +203,6 @@ impl Transport for Network {
             self.coming = coming;
             return through.into_iter().map(|(_, id, response)| (id, Ok(response))).collect();
         }
-    }
-
-    fn now(&self) -> u64 {
-        self.world.borrow().now
-    }
-
-    fn random(&mut self, count: usize) -> Vec<u8> {
-        vec![0; count]
     }
 }
 

@@ -1,6 +1,6 @@
 //! A simulated API with a clock of its own, so that no test waits and every interleaving can be had.
 
-use super::transport::{Failure, RequestId, Transport};
+use super::transport::{Blocking, Failure, Outcome, RequestId, Transport};
 use super::{Extent, OpenRequest};
 use crate::plan::Source;
 use crate::request::{Request, Response};
@@ -61,7 +61,17 @@ impl Transport for Simulated<'_> {
         self.pending.push((log.now + self.latency + spread, id, request));
     }
 
-    fn poll(&mut self, until: Option<u64>) -> Vec<(RequestId, Result<Response, Failure>)> {
+    fn now(&self) -> u64 {
+        self.log.borrow().now
+    }
+
+    fn random(&mut self, count: usize) -> Vec<u8> {
+        vec![0; count]
+    }
+}
+
+impl Blocking for Simulated<'_> {
+    fn poll(&mut self, until: Option<u64>) -> Vec<Outcome> {
         let mut log = self.log.borrow_mut();
         let first = self.pending.iter().map(|(at, _, _)| *at).chain(until).min();
         log.now = log.now.max(first.expect("a poll needs something to wait for"));
@@ -74,14 +84,6 @@ impl Transport for Simulated<'_> {
             (id, (self.answer)(&request, *times))
         };
         through.into_iter().map(answer).collect()
-    }
-
-    fn now(&self) -> u64 {
-        self.log.borrow().now
-    }
-
-    fn random(&mut self, count: usize) -> Vec<u8> {
-        vec![0; count]
     }
 }
 

@@ -18,13 +18,13 @@ pub enum Failure {
     Network(String),
 }
 
+/// What came of a request.
+pub type Outcome = (RequestId, Result<Response, Failure>);
+
 /// The world outside. The WASI edge implements it over `wasi:http`; tests script it.
 pub trait Transport {
     /// Starts a request. Never blocks.
     fn send(&mut self, id: RequestId, request: Request);
-
-    /// Blocks until a request is through or `until` (milliseconds since 1970) is reached, and gives all that are through.
-    fn poll(&mut self, until: Option<u64>) -> Vec<(RequestId, Result<Response, Failure>)>;
 
     /// Milliseconds since 1970.
     fn now(&self) -> u64;
@@ -37,4 +37,10 @@ pub trait Transport {
         let bytes = self.random(4);
         bytes.iter().fold(0.0, |number, byte| (number + f64::from(*byte)) / 256.0)
     }
+}
+
+/// A world outside that is waited for by blocking.
+pub trait Blocking: Transport {
+    /// Blocks until a request is through or `until` (milliseconds since 1970) is reached, and gives all that are through.
+    fn poll(&mut self, until: Option<u64>) -> Vec<Outcome>;
 }

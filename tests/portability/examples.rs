@@ -101,6 +101,13 @@ fn node_passes_its_own_tests() {
 }
 
 #[test]
+fn node_passes_its_own_tests_with_streams() {
+    let node = tools::streaming_node();
+    let folder = tools::with_streaming();
+    own_tests(Command::new(node).args(["--test", "test.js"]).env("SPILE_STREAMING", "1").current_dir(folder));
+}
+
+#[test]
 fn the_page_passes_its_own_tests() {
     own_tests(Command::new("npm").args(["test", "--silent"]).current_dir(tools::with_packages("examples/browser")));
 }

@@ -12,6 +12,7 @@
 //! | `ours` | our host |
 //! | `process` | Node and Python: a process each, which is told a case a line |
 //! | `served` | the connector behind HTTP |
+//! | `streaming` | the component for WASI 0.3 |
 //! | `tools` | where the runtimes are |
 //! | `table` | what is printed and kept |
 //! | `examples` | the examples' READMEs, word by word, and their own tests |
@@ -23,6 +24,7 @@ mod ours;
 mod outcome;
 mod process;
 mod served;
+mod streaming;
 mod table;
 mod tools;
 
@@ -48,6 +50,7 @@ fn every_runtime_reads_the_same() {
     let mut runtimes: Vec<Box<dyn Runtime>> = vec![
         Box::new(ours::Ours::new()),
         Box::new(process::Process::node()),
+        Box::new(process::Process::streaming()),
         Box::new(process::Process::python()),
         Box::new(served::Served::new()),
     ];

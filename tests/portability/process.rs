@@ -20,6 +20,10 @@ impl Process {
         Self::start(&mut tools::node_runner())
     }
 
+    pub fn streaming() -> Self {
+        Self::start(&mut tools::streaming_runner())
+    }
+
     pub fn python() -> Self {
         Self::start(&mut tools::python_runner())
     }

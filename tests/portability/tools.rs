@@ -10,10 +10,17 @@ use std::{env, fs};
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The one component that all read with.
-pub static COMPONENT: LazyLock<PathBuf> = LazyLock::new(|| built("spile.wasm"));
+pub static COMPONENT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let file = built("spile.wasm");
+    assert!(fs::read(&file).unwrap() == spile_host::COMPONENT, "another component is beside the program");
+    file
+});
 
 /// The same, composed with what faces HTTP.
 static SERVED: LazyLock<PathBuf> = LazyLock::new(|| built("spile-edge.wasm"));
+
+/// The same engine behind the contract for WASI 0.3.
+pub static STREAMING: LazyLock<PathBuf> = LazyLock::new(|| built("spile-streaming.wasm"));
 
 /// The folder of what was set up.
 static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -26,14 +33,13 @@ static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
 
 fn built(name: &str) -> PathBuf {
     let file = Path::new(env!("CARGO_BIN_EXE_spile")).with_file_name(name);
-    assert!(file.is_file(), "{} is not built", file.display());
+    assert!(file.is_file(), "{} is not built: run ./justw build component-streaming", file.display());
     file
 }
 
-/// Of the component that was read with, in hexadecimal.
-pub fn digest() -> String {
-    assert!(fs::read(&*COMPONENT).unwrap() == spile_host::COMPONENT, "another component is beside the program");
-    Sha256::digest(spile_host::COMPONENT).iter().map(|byte| format!("{byte:02x}")).collect()
+/// In hexadecimal.
+fn digest_of(component: &[u8]) -> String {
+    Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The version of a crate that is built with.
@@ -57,14 +63,21 @@ pub fn with_packages(folder: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let example = copied(folder);
-    // Transpiling takes seconds, so it is done once for a component.
-    let (made, digest) = (example.join("component/digest"), digest());
-    if fs::read_to_string(&made).unwrap_or_default() != digest {
-        let mut transpile = Command::new("npm");
-        run(transpile.args(["run", "--silent", "transpile", "--"]).arg(&*COMPONENT).current_dir(&example));
-        fs::write(made, digest).unwrap();
-    }
+    transpile(&example, &COMPONENT, &[], "digest");
     example
+}
+
+/// Makes a module of JavaScript of a component, as the example does. It takes seconds, so it is done once for a component, whose digest
+/// is noted in a file.
+fn transpile(example: &Path, component: &Path, options: &[&str], noted: &str) {
+    let digest = digest_of(&fs::read(component).unwrap());
+    let noted = example.join("component").join(noted);
+    if fs::read_to_string(&noted).unwrap_or_default() != digest {
+        let mut transpile = Command::new("npm");
+        transpile.args(["run", "--silent", "transpile", "--"]).args(options).arg(component);
+        run(transpile.current_dir(example));
+        fs::write(noted, digest).unwrap();
+    }
 }
 
 /// Node, with the example's library.
@@ -73,6 +86,29 @@ pub fn node_runner() -> Command {
     let mut command = Command::new("node");
     command.arg(copied("tests/portability/node").join("runner.mjs")).arg(example.join("component/spile.js"));
     command
+}
+
+/// A Node that runs components of WASI 0.3, with the example's library.
+pub fn streaming_runner() -> Command {
+    let mut command = Command::new(streaming_node());
+    let component = with_streaming().join("component/spile-streaming.js");
+    command.arg(copied("tests/portability/node").join("runner.mjs")).arg(component).arg("--streaming");
+    command
+}
+
+/// The example for Node, with the component of WASI 0.3 too.
+pub fn with_streaming() -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let example = with_packages("examples/hosts/node");
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    transpile(&example, &STREAMING, &["--streaming"], "digest-streaming");
+    example
+}
+
+/// The one that was set up; where there is none for this machine, its own, which must be of version 24.
+pub fn streaming_node() -> PathBuf {
+    let node = TOOLS.join("streaming/node_modules/.bin/node");
+    if node.is_file() { node } else { "node".into() }
 }
 
 /// Python that has what the example needs.

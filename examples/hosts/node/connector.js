@@ -64,7 +64,7 @@ export class Connector {
 }
 
 /** The component, or the runtime under it, is broken. */
-function brokenDown(error, component) {
+export function brokenDown(error, component) {
     const missing = error.code === 'ERR_MODULE_NOT_FOUND';
     return new SpileError({
         kind: missing ? 'config' : 'internal',

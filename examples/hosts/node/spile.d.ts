@@ -12,8 +12,13 @@ export type Config = object;
 
 /** What every function takes. */
 export interface ComponentOptions {
-    /** The transpiled component: the URL of its `spile.js`. `component/spile.js` beside this module if absent. */
+    /** The transpiled component: the URL of its module. `component/spile.js` beside this module if absent. */
     component?: URL | string;
+    /**
+     * Whether it is the component of WASI 0.3, `component/spile-streaming.js` beside this module if `component` is absent. It runs in
+     * the thread of whoever calls. Needs Node 24.
+     */
+    streaming?: boolean;
     /** Ends a call that is under way, and what belongs to it; the call throws the signal's reason. */
     signal?: AbortSignal;
 }

@@ -5,6 +5,7 @@ import { Connector } from './connector.js';
 import { SpileError } from './error.js';
 import { parse } from './ndjson.js';
 import { fill, redactor } from './secrets.js';
+import { StreamingConnector } from './streaming.js';
 
 export { SpileError };
 
@@ -122,8 +123,11 @@ function openRequest(config, options) {
     };
 }
 
-function connectorFor({ component, secrets = {}, signal }) {
-    return new Connector(new URL(component ?? './component/spile.js', import.meta.url), redactor(secrets), signal);
+function connectorFor({ component, secrets = {}, signal, streaming = false }) {
+    const [Kind, usual] = streaming
+        ? [StreamingConnector, './component/spile-streaming.js']
+        : [Connector, './component/spile.js'];
+    return new Kind(new URL(component ?? usual, import.meta.url), redactor(secrets), signal);
 }
 
 async function withConnector(options, work) {

@@ -1,5 +1,6 @@
 //! Which contract a component speaks, read from the name of what it exports before it is instantiated.
 
+use crate::component::Artifact;
 use crate::{Class, Error, Result};
 use semver::{Version, VersionReq};
 use wasmtime::Engine;
@@ -32,6 +33,16 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<()> {
             .fact("supported", SUPPORTED)
             .advice("build it from a contract of these versions, or use a host of its version")),
     }
+}
+
+/// Why bytes are no component that this host can load.
+pub(super) fn not_loaded(wasm: &[u8], error: &wasmtime::Error) -> Error {
+    let is_newer = |import: &String| import.starts_with("wasi:") && import.contains("@0.3.");
+    if Artifact::new(wasm.to_vec()).is_ok_and(|artifact| artifact.imports().iter().any(is_newer)) {
+        return Error::new(Class::Config, "the component is for WASI 0.3, and this host runs those for WASI 0.2")
+            .advice("take the build for WASI 0.2, or another host: see docs/runtimes.md");
+    }
+    Error::new(Class::Config, "not a WebAssembly component").fact("reason", format_args!("{error:#}"))
 }
 
 /// `0.1.0` of `spile:connector/source@0.1.0`.

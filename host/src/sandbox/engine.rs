@@ -99,22 +99,17 @@ impl Host {
 
     fn load_known(&self, wasm: &[u8], digest: &str) -> Result<Connector> {
         let engine = self.linker.engine();
-        let not_a_connector = |message: &str, error: &wasmtime::Error| {
-            Error::new(Class::Config, message).fact("reason", format_args!("{error:#}"))
-        };
         let loaded = match &self.code_cache {
             Some(cache) => cache.load(engine, wasm, digest),
             None => Component::from_binary(engine, wasm).map(|component| (component, CodeSource::Compiled)),
         };
-        let (component, code_source) =
-            loaded.map_err(|error| not_a_connector("not a WebAssembly component", &error))?;
+        let (component, code_source) = loaded.map_err(|error| contract::not_loaded(wasm, &error))?;
         check_imports(engine, &component)?;
         contract::check(engine, &component)?;
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .and_then(ExportsPre::new)
-            .map_err(|error| not_a_connector("the component does not have the shape of a connector", &error))?;
+        let pre = self.linker.instantiate_pre(&component).and_then(ExportsPre::new).map_err(|error| {
+            Error::new(Class::Config, "the component does not have the shape of a connector")
+                .fact("reason", format_args!("{error:#}"))
+        })?;
         let digest = digest.into();
         let counts_instructions = self.counts_instructions;
         Ok(Connector { pre, digest, code_source, counts_instructions, ticker: self.ticker.clone() })

@@ -1,6 +1,6 @@
 //! A run of a configuration against an API that answers the same to everything, with a clock that waits for nothing.
 
-use spile_connector::engine::transport::{Failure, RequestId, Transport};
+use spile_connector::engine::transport::{Blocking, Failure, Outcome, RequestId, Transport};
 use spile_connector::engine::{Extent, OpenRequest, Reader, Step};
 use spile_connector::plan::Source;
 use spile_connector::request::{Request, Response};
@@ -26,21 +26,23 @@ impl Transport for World {
         self.waiting.push((id, self.sent <= REQUESTS));
     }
 
-    fn poll(&mut self, until: Option<u64>) -> Vec<(RequestId, Result<Response, Failure>)> {
-        self.now = self.now.saturating_add(1).max(until.filter(|_| self.waiting.is_empty()).unwrap_or(0));
-        let answer = |(id, is_answered)| {
-            let response = Response { status: 200, headers: Vec::new(), body: BODY.as_bytes().to_vec() };
-            (id, if is_answered { Ok(response) } else { Err(Failure::Denied("enough".to_owned())) })
-        };
-        self.waiting.drain(..).map(answer).collect()
-    }
-
     fn now(&self) -> u64 {
         self.now
     }
 
     fn random(&mut self, count: usize) -> Vec<u8> {
         vec![7; count]
+    }
+}
+
+impl Blocking for World {
+    fn poll(&mut self, until: Option<u64>) -> Vec<Outcome> {
+        self.now = self.now.saturating_add(1).max(until.filter(|_| self.waiting.is_empty()).unwrap_or(0));
+        let answer = |(id, is_answered)| {
+            let response = Response { status: 200, headers: Vec::new(), body: BODY.as_bytes().to_vec() };
+            (id, if is_answered { Ok(response) } else { Err(Failure::Denied("enough".to_owned())) })
+        };
+        self.waiting.drain(..).map(answer).collect()
     }
 }
 

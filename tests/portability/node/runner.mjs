@@ -1,6 +1,7 @@
 // Runs cases in Node, with the example's library: a case a line on standard input, what came of it in lines on standard output.
 //
 //     node runner.mjs examples/hosts/node/component/spile.js
+//     node runner.mjs examples/hosts/node/component/spile-streaming.js --streaming
 //
 // Keys are those of the contract, with `_` for `-`; what is absent is null. A variant is its tag, as the contract writes it, or
 // `{tag: value}`.
@@ -11,13 +12,15 @@ import { pathToFileURL } from 'node:url';
 import { batches, check, describe, spec, SpileError } from '../../../examples/hosts/node/spile.js';
 
 const component = pathToFileURL(process.argv[2]);
+const streaming = process.argv[3] === '--streaming';
+const shim = `@bytecodealliance/preview${streaming ? 3 : 2}-shim`;
 
 print({
     runtime: 'Node',
     version: process.versions.node,
     parts: {
         '@bytecodealliance/jco-transpile': await versionOf('@bytecodealliance/jco-transpile'),
-        '@bytecodealliance/preview2-shim': await versionOf('@bytecodealliance/preview2-shim'),
+        [shim]: await versionOf(shim),
     },
 });
 for await (const line of createInterface({ input: process.stdin })) {
@@ -34,7 +37,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 
 async function run({ call, config, secrets, params, bindings, resources, state, schema, batches: most, ...reading }) {
-    const source = { component, secrets, params, bindings };
+    const source = { component, streaming, secrets, params, bindings };
     if (call === 'spec') return print({ spec: await spec(source) });
     if (call === 'describe') return print({ described: plain(await describe(config, source)) });
     if (call === 'check') return print({ checked: await check(config, source).then(() => true) });

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use spile_connector::engine::transport::{Failure, RequestId, Transport};
+use spile_connector::engine::transport::{Blocking, Outcome, RequestId, Transport};
 use spile_connector::request::{Request, Response};
 use spile_host::gate::{Client, Credentials, Gate, Origin, Policy};
 use spile_host::limits::Limits;
@@ -10,8 +10,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use wasmtime_wasi_http::WasiHttpHooks as _;
-
-type Outcome = (RequestId, Result<Response, Failure>);
 
 /// Requests on the threads of a runtime.
 pub struct Gated {
@@ -51,15 +49,6 @@ impl Transport for Gated {
         });
     }
 
-    fn poll(&mut self, until: Option<u64>) -> Vec<Outcome> {
-        let receiver = &self.through.1;
-        let first = match until {
-            Some(until) => receiver.recv_timeout(Duration::from_millis(until.saturating_sub(self.now()))).ok(),
-            None => receiver.recv().ok(),
-        };
-        first.into_iter().chain(receiver.try_iter()).collect()
-    }
-
     fn now(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
     }
@@ -70,5 +59,16 @@ impl Transport for Gated {
             (self.randomness >> 56) as u8
         };
         std::iter::repeat_with(next).take(count).collect()
+    }
+}
+
+impl Blocking for Gated {
+    fn poll(&mut self, until: Option<u64>) -> Vec<Outcome> {
+        let receiver = &self.through.1;
+        let first = match until {
+            Some(until) => receiver.recv_timeout(Duration::from_millis(until.saturating_sub(self.now()))).ok(),
+            None => receiver.recv().ok(),
+        };
+        first.into_iter().chain(receiver.try_iter()).collect()
     }
 }

@@ -3,25 +3,17 @@
 use super::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use super::bindings::wasi::http::outgoing_handler;
 use super::bindings::wasi::http::types::{
-    self, ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest,
-    RequestOptions, Scheme,
+    self, FutureIncomingResponse, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest, RequestOptions,
 };
 use super::bindings::wasi::io::poll::{self, Pollable};
 use super::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use super::bindings::wasi::random::random;
-use crate::engine::transport::{Failure, RequestId, Transport};
-use crate::request::{Method, Request, Response};
-
-const SECOND: u64 = 1_000_000_000;
-
-/// For a connection to be made, in nanoseconds.
-const CONNECT_TIMEOUT: u64 = 30 * SECOND;
-
-/// For the response to begin, and between two parts of it.
-const SILENCE_TIMEOUT: u64 = 60 * SECOND;
-
-/// For the whole exchange. Not every runtime honours the other two, so this one is kept here.
-const TOTAL_TIMEOUT: u64 = 300 * SECOND;
+use crate::edge::exchange::{
+    CONNECT_TIMEOUT, SILENCE_TIMEOUT, TOTAL_TIMEOUT, failure, headers, invalid, method, nanoseconds, path,
+    read_headers, scheme,
+};
+use crate::engine::transport::{Blocking, Failure, Outcome, RequestId, Transport};
+use crate::request::{Request, Response};
 
 /// How much of a body is read in one call; large reads mean few copies.
 const READ: u64 = 256 * 1024;
@@ -80,7 +72,18 @@ impl Transport for Wasi {
         }
     }
 
-    fn poll(&mut self, until: Option<u64>) -> Vec<(RequestId, Result<Response, Failure>)> {
+    fn now(&self) -> u64 {
+        let now = wall_clock::now();
+        now.seconds.saturating_mul(1000).saturating_add(u64::from(now.nanoseconds / 1_000_000))
+    }
+
+    fn random(&mut self, count: usize) -> Vec<u8> {
+        random::get_random_bytes(count as u64)
+    }
+}
+
+impl Blocking for Wasi {
+    fn poll(&mut self, until: Option<u64>) -> Vec<Outcome> {
         let mut through: Vec<_> = self.refused.drain(..).map(|(id, failure)| (id, Err(failure))).collect();
         let wake = until.map(|until| until.saturating_sub(self.now()).saturating_mul(1_000_000));
         let wake = wake.map(|wait| monotonic_clock::now().saturating_add(wait));
@@ -124,49 +127,15 @@ impl Transport for Wasi {
         }
         through
     }
-
-    fn now(&self) -> u64 {
-        let now = wall_clock::now();
-        now.seconds.saturating_mul(1000).saturating_add(u64::from(now.nanoseconds / 1_000_000))
-    }
-
-    fn random(&mut self, count: usize) -> Vec<u8> {
-        random::get_random_bytes(count as u64)
-    }
-}
-
-/// A timeout of the configuration, which is in milliseconds; else the usual one.
-fn nanoseconds(timeout: Option<u64>, usual: u64) -> u64 {
-    timeout.map_or(usual, |timeout| timeout.saturating_mul(SECOND / 1000))
 }
 
 /// Sends a request. The body of one that has none is never even taken, since a host may have closed it by then.
 fn start(request: &Request) -> Result<FutureIncomingResponse, Failure> {
-    let invalid = |what: &str| Failure::Denied(format!("{what} cannot be sent"));
-    let headers = Fields::new();
-    for (name, value) in &request.headers {
-        headers.append(name, &value.clone().into_bytes()).map_err(|_| invalid(&format!("the header `{name}`")))?;
-    }
-    if let Some(body) = &request.body {
-        let length = body.len().to_string().into_bytes();
-        headers.append("content-length", &length).map_err(|_| invalid("the length of the body"))?;
-    }
-    let outgoing = OutgoingRequest::new(headers);
-    let scheme = if request.url.scheme() == "http" { Scheme::Http } else { Scheme::Https };
-    let path = match request.url.query() {
-        Some(query) => format!("{}?{query}", request.url.path()),
-        None => request.url.path().to_owned(),
-    };
-    let method = match request.method {
-        Method::Get => types::Method::Get,
-        Method::Post => types::Method::Post,
-        Method::Put => types::Method::Put,
-        Method::Patch => types::Method::Patch,
-    };
-    outgoing.set_method(&method).map_err(|()| invalid("the method"))?;
-    outgoing.set_scheme(Some(&scheme)).map_err(|()| invalid("the scheme"))?;
+    let outgoing = OutgoingRequest::new(headers(request)?);
+    outgoing.set_method(&method(request)).map_err(|()| invalid("the method"))?;
+    outgoing.set_scheme(Some(&scheme(request))).map_err(|()| invalid("the scheme"))?;
     outgoing.set_authority(Some(request.url.authority())).map_err(|()| invalid("the host"))?;
-    outgoing.set_path_with_query(Some(&path)).map_err(|()| invalid("the path"))?;
+    outgoing.set_path_with_query(Some(&path(request))).map_err(|()| invalid("the path"))?;
     let options = RequestOptions::new();
     // A runtime that has no such timeout says so; the total one holds everywhere.
     let timeouts = &request.timeouts;
@@ -254,10 +223,8 @@ impl Stage {
 }
 
 fn begin(response: IncomingResponse) -> Result<Progress, Failure> {
-    let headers = response.headers().entries();
-    let text = |(name, value): (String, Vec<u8>)| (name.to_lowercase(), String::from_utf8_lossy(&value).into_owned());
-    let read =
-        Response { status: response.status(), headers: headers.into_iter().map(text).collect(), body: Vec::new() };
+    let headers = read_headers(response.headers().entries());
+    let read = Response { status: response.status(), headers, body: Vec::new() };
     let gone = |()| Failure::Network("the body was taken before".to_owned());
     let body = response.consume().map_err(gone)?;
     let stream = body.stream().map_err(gone)?;
@@ -280,28 +247,5 @@ impl Reading {
                 }
             }
         }
-    }
-}
-
-fn failure(code: ErrorCode) -> Failure {
-    match code {
-        ErrorCode::HttpRequestDenied => Failure::Denied("it is not permitted".to_owned()),
-        ErrorCode::DestinationIpProhibited => Failure::Denied("the address is not permitted".to_owned()),
-        ErrorCode::DestinationIpUnroutable => Failure::Network("the address cannot be reached".to_owned()),
-        ErrorCode::HttpResponseBodySize(_) | ErrorCode::HttpResponseHeaderSectionSize(_) => {
-            Failure::TooLarge("more than the host permits".to_owned())
-        }
-        ErrorCode::HttpRequestUriInvalid => Failure::Denied("the URL is not valid".to_owned()),
-        ErrorCode::DnsTimeout | ErrorCode::ConnectionTimeout | ErrorCode::HttpResponseTimeout => {
-            Failure::Network("the time was up".to_owned())
-        }
-        ErrorCode::DnsError(_) => Failure::Network("the host name is not known".to_owned()),
-        ErrorCode::ConnectionRefused => Failure::Network("the connection was refused".to_owned()),
-        ErrorCode::ConnectionTerminated => Failure::Network("the connection was closed".to_owned()),
-        ErrorCode::HttpResponseIncomplete => Failure::Network("the response broke off".to_owned()),
-        ErrorCode::TlsCertificateError => Failure::Network("the certificate is not trusted".to_owned()),
-        ErrorCode::ConfigurationError => Failure::Denied("the host is not configured for it".to_owned()),
-        ErrorCode::InternalError(Some(text)) => Failure::Network(text),
-        other => Failure::Network(format!("{other:?}")),
     }
 }

@@ -1,0 +1,208 @@
+//! The engine's transport over `wasi:http` 0.3: each request is a future, and whoever waits drives all of them.
+
+use super::bindings::wasi::clocks0_3_0::{monotonic_clock, system_clock};
+use super::bindings::wasi::http0_3_0::client;
+use super::bindings::wasi::http0_3_0::types::{self, RequestOptions};
+use super::bindings::wasi::random0_3_0::random;
+use super::bindings::{wit_future, wit_stream};
+use crate::edge::exchange::{
+    CONNECT_TIMEOUT, SILENCE_TIMEOUT, TOTAL_TIMEOUT, failure, headers, invalid, method, nanoseconds, path,
+    read_headers, scheme,
+};
+use crate::engine::transport::{Failure, Outcome, RequestId, Transport};
+use crate::request::{Request, Response};
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use wit_bindgen::StreamResult;
+
+/// How much room for a body is made at a time.
+const READ: usize = 64 * 1024;
+
+/// The longest that a timer runs, in nanoseconds: some runtimes do not end while one runs, though nothing waits for it any more.
+const LONGEST_TIMER: u64 = 1_000_000_000;
+
+type Task<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// What runs on WASI. Clones are the same.
+#[derive(Clone)]
+pub struct Wasi(Rc<RefCell<Exchanges>>);
+
+#[derive(Default)]
+struct Exchanges {
+    going: Vec<Exchange>,
+    through: Vec<Outcome>,
+    timer: Option<Timer>,
+}
+
+/// A request in flight.
+struct Exchange {
+    id: RequestId,
+    /// On the monotonic clock.
+    deadline: u64,
+    task: Task<Result<Response, Failure>>,
+}
+
+struct Timer {
+    /// On the monotonic clock.
+    at: u64,
+    task: Task<()>,
+}
+
+impl Wasi {
+    pub fn new() -> Self {
+        Self(Rc::default())
+    }
+
+    /// Waits until a request is through or `until` (milliseconds since 1970) is reached, and gives all that are through.
+    pub async fn outcomes(&self, until: Option<u64>) -> Vec<Outcome> {
+        let wake = until.map(|until| {
+            let wait = until.saturating_sub(self.now()).saturating_mul(1_000_000);
+            monotonic_clock::now().saturating_add(wait)
+        });
+        poll_fn(|context| self.0.borrow_mut().poll(context, wake)).await
+    }
+
+    /// Waits for something else, while requests go on.
+    pub async fn beside<T>(&self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        poll_fn(|context| {
+            self.0.borrow_mut().drive(context);
+            other.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Waits until an instant (milliseconds since 1970), while requests go on.
+    pub async fn sleep(&self, until: u64) {
+        loop {
+            let left = until.saturating_sub(self.now()).saturating_mul(1_000_000);
+            if left == 0 {
+                return;
+            }
+            self.beside(monotonic_clock::wait_for(left.min(LONGEST_TIMER))).await;
+        }
+    }
+}
+
+impl Transport for Wasi {
+    fn send(&mut self, id: RequestId, request: Request) {
+        let deadline = monotonic_clock::now().saturating_add(nanoseconds(request.timeouts.total, TOTAL_TIMEOUT));
+        let mut exchanges = self.0.borrow_mut();
+        exchanges.going.push(Exchange { id, deadline, task: Box::pin(exchange(request)) });
+        // It is sent when it is first polled, which is now: before the next wait there may be much to do.
+        exchanges.drive(&mut Context::from_waker(Waker::noop()));
+    }
+
+    fn now(&self) -> u64 {
+        let now = system_clock::now();
+        let seconds = u64::try_from(now.seconds).unwrap_or(0);
+        seconds.saturating_mul(1000).saturating_add(u64::from(now.nanoseconds / 1_000_000))
+    }
+
+    fn random(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(count);
+        // It may give fewer than it is asked for, but at least one.
+        while bytes.len() < count {
+            bytes.extend(random::get_random_bytes((count - bytes.len()) as u64));
+        }
+        bytes.truncate(count);
+        bytes
+    }
+}
+
+impl Exchanges {
+    fn poll(&mut self, context: &mut Context<'_>, wake: Option<u64>) -> Poll<Vec<Outcome>> {
+        loop {
+            self.drive(context);
+            let now = monotonic_clock::now();
+            let deadlines = self.going.iter().map(|exchange| exchange.deadline);
+            let next = deadlines.chain(wake).min();
+            if !self.through.is_empty() || wake.is_some_and(|wake| now >= wake) || next.is_none() {
+                return Poll::Ready(std::mem::take(&mut self.through));
+            }
+            let at = next.unwrap_or(u64::MAX).min(now.saturating_add(LONGEST_TIMER));
+            // One that runs already is enough where it ends earlier.
+            let timer = match self.timer.take().filter(|timer| timer.at <= at) {
+                Some(timer) => timer,
+                None => Timer { at, task: Box::pin(monotonic_clock::wait_until(at)) },
+            };
+            let timer = self.timer.insert(timer);
+            if timer.task.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.timer = None;
+        }
+    }
+
+    /// Goes on with all requests, as far as they can.
+    fn drive(&mut self, context: &mut Context<'_>) {
+        let now = monotonic_clock::now();
+        let through = &mut self.through;
+        self.going.retain_mut(|Exchange { id, deadline, task }| match task.as_mut().poll(context) {
+            Poll::Ready(outcome) => {
+                through.push((*id, outcome));
+                false
+            }
+            Poll::Pending if now >= *deadline => {
+                through.push((*id, Err(Failure::Network("the response took too long".to_owned()))));
+                false
+            }
+            Poll::Pending => true,
+        });
+    }
+}
+
+/// Sends a request, and reads its response.
+async fn exchange(request: Request) -> Result<Response, Failure> {
+    let options = RequestOptions::new();
+    // A runtime that has no such timeout says so; the total one holds everywhere.
+    let timeouts = &request.timeouts;
+    let _ = options.set_connect_timeout(Some(nanoseconds(timeouts.connect, CONNECT_TIMEOUT)));
+    let _ = options.set_first_byte_timeout(Some(nanoseconds(timeouts.first_byte, SILENCE_TIMEOUT)));
+    let _ = options.set_between_bytes_timeout(Some(nanoseconds(timeouts.between_bytes, SILENCE_TIMEOUT)));
+    let (body, contents) = match request.body.is_some() {
+        true => {
+            let (body, contents) = wit_stream::new();
+            (Some(body), Some(contents))
+        }
+        false => (None, None),
+    };
+    // What is not written is what stands here.
+    let (_, no_trailers) = wit_future::new(|| Ok(None));
+    let (outgoing, _) = types::Request::new(headers(&request)?, contents, no_trailers, Some(options));
+    outgoing.set_method(&method(&request)).map_err(|()| invalid("the method"))?;
+    outgoing.set_scheme(Some(&scheme(&request))).map_err(|()| invalid("the scheme"))?;
+    outgoing.set_authority(Some(request.url.authority())).map_err(|()| invalid("the host"))?;
+    outgoing.set_path_with_query(Some(&path(&request))).map_err(|()| invalid("the path"))?;
+
+    let mut sending = pin!(client::send(outgoing));
+    // Its end closes the body. The peer may answer before it has read all, and then the rest is not written.
+    let mut writing =
+        body.zip(request.body).map(|(mut body, bytes)| Box::pin(async move { body.write_all(bytes).await }));
+    let response = poll_fn(|context| {
+        if writing.as_mut().is_some_and(|writing| writing.as_mut().poll(context).is_ready()) {
+            writing = None;
+        }
+        sending.as_mut().poll(context)
+    });
+    let response = response.await.map_err(failure)?;
+    let status = response.get_status_code();
+    let headers = read_headers(response.get_headers().copy_all());
+    let (_, accepted) = wit_future::new(|| Ok(()));
+    let (mut stream, trailers) = types::Response::consume_body(response, accepted);
+    let mut body = Vec::new();
+    loop {
+        body.reserve(READ);
+        let (result, read) = stream.read(body).await;
+        body = read;
+        if !matches!(result, StreamResult::Complete(_)) {
+            break;
+        }
+    }
+    drop(stream);
+    trailers.await.map_err(failure)?;
+    Ok(Response { status, headers, body })
+}

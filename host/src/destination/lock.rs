@@ -30,22 +30,38 @@ impl Lock {
     /// # Errors
     /// [`Class::Destination`] where another run holds it, which is named; where the file cannot be used.
     pub fn take(path: &Path) -> Result<Self> {
-        let unusable = |error: io::Error| {
-            Error::new(Class::Destination, "the lock cannot be taken")
-                .fact("path", path.display())
-                .fact("reason", error)
-        };
+        let unusable = |error| unusable(path, error);
         let options = File::options().read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = options.map_err(unusable)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(held(path, file)),
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
-            Ok(()) => {}
-        }
+        let mut file = locked(path, options.map_err(unusable)?, File::try_lock)?;
         let holder = format!("process {}, since {:.0}\n", process::id(), Timestamp::now());
         file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(unusable)?;
         Ok(Self { file })
     }
+}
+
+/// That nobody holds the lock just now; makes no file.
+///
+/// # Errors
+/// As [`Lock::take`].
+pub(crate) fn is_free(path: &Path) -> Result<()> {
+    match File::open(path) {
+        // Several may look at once.
+        Ok(file) => locked(path, file, File::try_lock_shared)?.unlock().map_err(|error| unusable(path, error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unusable(path, error)),
+    }
+}
+
+fn locked(path: &Path, file: File, lock: fn(&File) -> std::result::Result<(), TryLockError>) -> Result<File> {
+    match lock(&file) {
+        Err(TryLockError::WouldBlock) => Err(held(path, file)),
+        Err(TryLockError::Error(error)) => Err(unusable(path, error)),
+        Ok(()) => Ok(file),
+    }
+}
+
+fn unusable(path: &Path, error: io::Error) -> Error {
+    Error::new(Class::Destination, "the lock cannot be taken").fact("path", path.display()).fact("reason", error)
 }
 
 fn held(path: &Path, mut file: File) -> Error {

@@ -14,7 +14,7 @@ use super::{
     dialect::{Dialect, Place},
     driver::{self, DriverName},
     file,
-    lock::Lock,
+    lock::{self, Lock},
     text,
 };
 use crate::error::{Class, Error, Result};
@@ -94,7 +94,7 @@ impl Dialect for Sqlite {
     fn hold(&self, session: &mut Session, _dataset: &str, _pipeline: &str) -> Result<()> {
         let rows = session.query("SELECT file FROM pragma_database_list WHERE name = 'main'", &[])?;
         let path = PathBuf::from(rows.first().and_then(|rows| text(rows, 0, 0)).unwrap_or_default());
-        session.keep(Lock::take(&path.with_added_extension("lock"))?);
+        session.keep(Lock::take(&lock_of(&path))?);
         Ok(())
     }
 }
@@ -106,6 +106,11 @@ pub(super) const DRIVER: DriverName = DriverName {
     recipe: "setup-destinations",
     entry_point: "AdbcDriverSqliteInit",
 };
+
+/// The file beside the database that says that a run writes.
+fn lock_of(path: &Path) -> PathBuf {
+    path.with_added_extension("lock")
+}
 
 /// Opens a file. Others may read it meanwhile; one run at a time writes.
 pub(super) fn open(path: &Path, access: Access) -> Result<Session> {
@@ -122,15 +127,19 @@ pub(super) fn open(path: &Path, access: Access) -> Result<Session> {
     let database = driver::load(DRIVER)?.new_database_with_opts([uri]).map_err(explain)?;
     let connection = database.new_connection().map_err(explain)?;
     let mut session = Session::new(connection, &Sqlite, None, None)?;
+    // The first look at the file: it may be none of SQLite's.
+    let look = |session: &mut Session| session.query("SELECT count(*) FROM sqlite_schema", &[]);
+    if look(&mut session).is_err() && access == Access::Write {
+        // A run that stands still while it commits lets nobody look, and is to be told.
+        lock::is_free(&lock_of(&path))?;
+    }
     // Readers may hold the file for a moment. A reader must be able to roll back what a killed run began, so it does not open the
     // file for reading only.
     session.query("PRAGMA busy_timeout = 30000", &[])?;
     if access == Access::Read {
         session.run("PRAGMA query_only = true", &[])?;
     }
-    // The first look at the file: it may be none of SQLite's.
-    let looked = session.query("SELECT count(*) FROM sqlite_schema", &[]);
-    looked.map_err(|error| error.fact("file", path.display()))?;
+    look(&mut session).map_err(|error| error.fact("file", path.display()))?;
     Ok(session)
 }
 

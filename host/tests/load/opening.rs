@@ -6,7 +6,7 @@ use std::{os::unix::fs::symlink, path::PathBuf};
 
 use spile_host::{
     Class, Error,
-    destination::{Target, query},
+    destination::{self, Access, Resources, Target, query},
     load::Loader,
 };
 
@@ -59,6 +59,20 @@ fn a_file_that_another_process_holds_names_that_process() {
     assert!(holder.contains(&child.id().to_string()), "{holder}");
     child.kill();
     database.run(merge_users(), vec![users("s", &[1], "a")]);
+}
+
+/// One that was stopped in the middle of a commit does.
+#[test]
+fn a_run_that_lets_nobody_look_into_its_file_is_named() {
+    let database = Database::new(Kind::Sqlite);
+    let mut session = destination::open(&database.target(), Access::Write, &Resources::default()).unwrap();
+    let (_first, _) = database.begin(merge_users());
+    session.run("BEGIN EXCLUSIVE", &[]).unwrap();
+    let error = Loader::begin(&database.target(), merge_users()).err().expect("the file is held");
+    assert_eq!(error.message, "another run is writing there");
+    let holder = &error.facts.iter().find(|(label, _)| *label == "held by").expect("the holder").1;
+    assert!(holder.contains(&format!("process {}", std::process::id())), "{holder}");
+    session.run("ROLLBACK", &[]).unwrap();
 }
 
 #[test]

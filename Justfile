@@ -11,11 +11,11 @@ demo: setup
     scripts/demo.sh "{{ target }}/release"
 
 # Run all tests
-test: setup setup-destinations setup-test setup-portability component-streaming
+test: setup setup-destinations setup-test setup-portability
     cargo test --release --workspace
 
 # Read the same in every runtime, and print the table (`BLESS=1` keeps it in docs/runtimes.md)
-portability: build component-streaming setup-portability
+portability: build setup-portability
     cargo test --release --workspace --test portability -- every_runtime_reads_the_same --nocapture
 
 # Build the program (release/spile in Cargo's target folder) and the component beside it (spile.wasm)

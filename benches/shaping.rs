@@ -101,7 +101,7 @@ fn measure(pages: &[Page], libraries: &mut [Box<dyn Library>; TARGETS], rounds: 
     times.into_iter().map(|times| times.map(|times| times.map(median))).collect()
 }
 
-/// Builds the engine with the component's profile: the file. Its target folder is its own, as in `host/build.rs`.
+/// Builds the engine with the component's profile: the file. Its target folder is its own, as in `component/`.
 fn build(target: Option<&str>) -> PathBuf {
     let program = env::current_exe().unwrap();
     let folder = program.ancestors().nth(2).unwrap().join("bench-engine");

@@ -5,7 +5,7 @@
 //! `SPILE_REVISION`, where they are set, are written into the components: a build without them has the same bytes wherever it is made
 //! from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, error, fs};
 use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
@@ -78,4 +78,17 @@ pub fn leave(folder: &Path, name: &str, component: &[u8]) -> Result<()> {
     fs::write(&temporary, component)?;
     fs::rename(&temporary, folder.join(name))?;
     Ok(())
+}
+
+/// Builds the connector for hosts of WASI 0.3, in Cargo's target folder. Gives the file, `release/spile-streaming.wasm`.
+pub fn streaming(target: &Path) -> Result<PathBuf> {
+    const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let beside = target.join("release");
+    fs::create_dir_all(&beside)?;
+    let folder = fs::canonicalize(target)?.join("streaming");
+    let module = compile(Path::new(WORKSPACE), "spile-connector", "streaming", &folder)?;
+    let description = "A tap for REST APIs: rows of a declarative source, as a stream of WASI 0.3";
+    let component = describe("spile-streaming", description, &encode(&module)?)?;
+    leave(&beside, "spile-streaming.wasm", &component)?;
+    Ok(beside.join("spile-streaming.wasm"))
 }

@@ -19,8 +19,11 @@ pub static COMPONENT: LazyLock<PathBuf> = LazyLock::new(|| {
 /// The same, composed with what faces HTTP.
 static SERVED: LazyLock<PathBuf> = LazyLock::new(|| built("spile-edge.wasm"));
 
-/// The same engine behind the contract for WASI 0.3.
-pub static STREAMING: LazyLock<PathBuf> = LazyLock::new(|| built("spile-streaming.wasm"));
+/// The same engine behind the contract for WASI 0.3, built from the sources as they are.
+pub static STREAMING: LazyLock<PathBuf> = LazyLock::new(|| {
+    let target = Path::new(env!("CARGO_BIN_EXE_spile")).ancestors().nth(2).unwrap();
+    spile_component::streaming(target).unwrap()
+});
 
 /// The folder of what was set up.
 static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -33,7 +36,7 @@ static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
 
 fn built(name: &str) -> PathBuf {
     let file = Path::new(env!("CARGO_BIN_EXE_spile")).with_file_name(name);
-    assert!(file.is_file(), "{} is not built: run ./justw build component-streaming", file.display());
+    assert!(file.is_file(), "{} is not built", file.display());
     file
 }
 

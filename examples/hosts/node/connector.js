@@ -65,7 +65,7 @@ export class Connector {
 
 /** The component, or the runtime under it, is broken. */
 export function brokenDown(error, component) {
-    const missing = error.code === 'ERR_MODULE_NOT_FOUND';
+    const missing = ['ERR_MODULE_NOT_FOUND', 'ENOENT'].includes(error.code);
     return new SpileError({
         kind: missing ? 'config' : 'internal',
         reason: missing

@@ -12,9 +12,9 @@ export class StreamingConnector {
     #redact;
     #instance;
     #request;
-    /** Batches, and what comes after them. */
-    #batches;
-    #summary;
+    /** What `read` gave: batches, and what comes after them. */
+    #reading;
+    #isStopped = false;
 
     /**
      * @param {URL} component the transpiled module
@@ -35,22 +35,26 @@ export class StreamingConnector {
         else return this.#untilAborted(this.#told((source) => source[name](...parameters)));
     }
 
-    /** Lets go of the rows, and with them of every request that is in flight. */
+    /** Lets go of the rows. Requests in flight are left to end by themselves, and their answers are not looked at. */
     async stop() {
-        await this.#batches?.return();
+        this.#isStopped = true;
+        // What it gives too late is let go of too.
+        const [batches, summary] = (await this.#reading?.catch(() => {})) ?? [];
+        await batches?.return();
         // The component ends once its last word is heard.
-        Promise.resolve(this.#summary).catch(() => {});
+        Promise.resolve(summary).catch(() => {});
     }
 
     async #next(maxRows, maxBytes) {
-        if (!this.#batches) {
-            const [batches, summary] = await this.#told((source) => source.read(this.#request, maxRows, maxBytes));
-            this.#batches = batches[Symbol.asyncIterator]();
-            this.#summary = summary;
-        }
-        const { done, value } = await this.#told(() => this.#batches.next());
+        this.#reading ??= this.#told((source) => {
+            if (this.#isStopped) throw new Error('it was stopped before it began');
+            return source.read(this.#request, maxRows, maxBytes);
+        });
+        // A stream is its own iterator.
+        const [batches, summary] = await this.#reading;
+        const { done, value } = await this.#told(() => batches.next());
         if (!done) return { tag: 'batch', val: value };
-        const { tag, val } = await this.#told(() => this.#summary);
+        const { tag, val } = await this.#told(() => summary);
         if (tag === 'err') throw SpileError.from(val, this.#redact);
         return { tag: 'done', val };
     }
@@ -61,6 +65,7 @@ export class StreamingConnector {
             const { source } = await this.#instance;
             return await work(source);
         } catch (error) {
+            if (error instanceof SpileError) throw error;
             // What the component tells is a record, or a list of them. An `Error` says that it broke down.
             throw error instanceof Error ? brokenDown(error, this.#component) : SpileError.from(error, this.#redact);
         }
@@ -83,12 +88,23 @@ export class StreamingConnector {
 
 /** Each reader has an instance of its own. */
 async function instantiate(component) {
+    if (!('Suspending' in WebAssembly)) {
+        throw new SpileError({
+            kind: 'config',
+            reason: `the component of WASI 0.3 does not run in Node ${process.versions.node}`,
+            advice: 'use Node 24 or later, or leave the option `streaming` out',
+        });
+    }
     const { instantiate } = await import(component);
     const { imports } = await import('./wasi-streaming.js');
     return instantiate((name) => compile(new URL(name, component)), imports);
 }
 
-function compile(url) {
-    if (!compiled.has(url.href)) compiled.set(url.href, readFile(url).then(WebAssembly.compile));
-    return compiled.get(url.href);
+function compile({ href }) {
+    if (!compiled.has(href)) {
+        const module = readFile(new URL(href)).then(WebAssembly.compile);
+        module.catch(() => compiled.delete(href));
+        compiled.set(href, module);
+    }
+    return compiled.get(href);
 }

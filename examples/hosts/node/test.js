@@ -4,11 +4,13 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from './ndjson.js';
@@ -320,6 +322,30 @@ test('the event loop stays free, and a signal ends a call that blocks', async (c
     const options = { secrets, params, signal: controller.signal };
     await assert.rejects(read(config, options), reason);
     await assert.rejects(check(config, options), reason);
+});
+
+test('a reader that is left while it waits asks for no more', async (context) => {
+    const { config, get } = await serve(context, '--too-many-every', '2', '--retry-after', '2');
+    const controller = new AbortController();
+    const reading = read(config, { maxRows: 1, signal: controller.signal });
+    setTimeout(() => controller.abort(new Error('enough')), 700);
+    await assert.rejects(reading, /enough/);
+    // What was under way then has come.
+    await sleep(1500);
+    const { total } = await get('/_stats');
+    await sleep(2500);
+    assert.equal((await get('/_stats')).total, total);
+});
+
+test('what HTTP has no word for is told', async (context) => {
+    const api = createServer((_, response) => response.writeHead(999).end('{}'));
+    api.listen(0, '127.0.0.1');
+    await once(api, 'listening');
+    context.after(() => api.close());
+    const { config } = await serve(context);
+    config.client.base_url = `http://127.0.0.1:${api.address().port}`;
+    config.client.error_handler = { max_retries: 0 };
+    await assert.rejects(read(config, {}), SpileError);
 });
 
 test('a reader that is left leaves nothing running', async (context) => {

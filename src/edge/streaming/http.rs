@@ -11,7 +11,7 @@ use crate::edge::exchange::{
 };
 use crate::engine::transport::{Failure, Outcome, RequestId, Transport};
 use crate::request::{Request, Response};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -33,6 +33,9 @@ pub struct Wasi(Rc<RefCell<Exchanges>>);
 #[derive(Default)]
 struct Exchanges {
     going: Vec<Exchange>,
+    /// Those whose time was up before the response began. Nobody waits for them, but some runtimes write the response down whenever it
+    /// comes, so there must be a place for it.
+    late: Vec<Exchange>,
     through: Vec<Outcome>,
     timer: Option<Timer>,
 }
@@ -42,6 +45,7 @@ struct Exchange {
     id: RequestId,
     /// On the monotonic clock.
     deadline: u64,
+    has_begun: Rc<Cell<bool>>,
     task: Task<Result<Response, Failure>>,
 }
 
@@ -56,12 +60,11 @@ impl Wasi {
         Self(Rc::default())
     }
 
-    /// Waits until a request is through or `until` (milliseconds since 1970) is reached, and gives all that are through.
+    /// Waits until a request is through or `until` (milliseconds since 1970) is reached, and gives all that are through. Waits for no
+    /// longer than a timer runs, and then gives none.
     pub async fn outcomes(&self, until: Option<u64>) -> Vec<Outcome> {
-        let wake = until.map(|until| {
-            let wait = until.saturating_sub(self.now()).saturating_mul(1_000_000);
-            monotonic_clock::now().saturating_add(wait)
-        });
+        let wait = until.map_or(LONGEST_TIMER, |until| self.left(until));
+        let wake = monotonic_clock::now().saturating_add(wait);
         poll_fn(|context| self.0.borrow_mut().poll(context, wake)).await
     }
 
@@ -75,15 +78,16 @@ impl Wasi {
         .await
     }
 
-    /// Waits until an instant (milliseconds since 1970), while requests go on.
-    pub async fn sleep(&self, until: u64) {
-        loop {
-            let left = until.saturating_sub(self.now()).saturating_mul(1_000_000);
-            if left == 0 {
-                return;
-            }
-            self.beside(monotonic_clock::wait_for(left.min(LONGEST_TIMER))).await;
-        }
+    /// Waits until an instant (milliseconds since 1970) while requests go on, but for no longer than a timer runs. Tells whether that
+    /// instant is reached.
+    pub async fn sleep(&self, until: u64) -> bool {
+        self.beside(monotonic_clock::wait_for(self.left(until))).await;
+        self.now() >= until
+    }
+
+    /// How long it is until an instant, in nanoseconds, as far as a timer runs.
+    fn left(&self, until: u64) -> u64 {
+        until.saturating_sub(self.now()).saturating_mul(1_000_000).min(LONGEST_TIMER)
     }
 }
 
@@ -91,7 +95,9 @@ impl Transport for Wasi {
     fn send(&mut self, id: RequestId, request: Request) {
         let deadline = monotonic_clock::now().saturating_add(nanoseconds(request.timeouts.total, TOTAL_TIMEOUT));
         let mut exchanges = self.0.borrow_mut();
-        exchanges.going.push(Exchange { id, deadline, task: Box::pin(exchange(request)) });
+        let has_begun = Rc::default();
+        let task = Box::pin(exchange(request, Rc::clone(&has_begun)));
+        exchanges.going.push(Exchange { id, deadline, has_begun, task });
         // It is sent when it is first polled, which is now: before the next wait there may be much to do.
         exchanges.drive(&mut Context::from_waker(Waker::noop()));
     }
@@ -114,16 +120,14 @@ impl Transport for Wasi {
 }
 
 impl Exchanges {
-    fn poll(&mut self, context: &mut Context<'_>, wake: Option<u64>) -> Poll<Vec<Outcome>> {
+    fn poll(&mut self, context: &mut Context<'_>, wake: u64) -> Poll<Vec<Outcome>> {
         loop {
             self.drive(context);
             let now = monotonic_clock::now();
-            let deadlines = self.going.iter().map(|exchange| exchange.deadline);
-            let next = deadlines.chain(wake).min();
-            if !self.through.is_empty() || wake.is_some_and(|wake| now >= wake) || next.is_none() {
+            if !self.through.is_empty() || now >= wake {
                 return Poll::Ready(std::mem::take(&mut self.through));
             }
-            let at = next.unwrap_or(u64::MAX).min(now.saturating_add(LONGEST_TIMER));
+            let at = self.going.iter().map(|exchange| exchange.deadline).fold(wake, u64::min);
             // One that runs already is enough where it ends earlier.
             let timer = match self.timer.take().filter(|timer| timer.at <= at) {
                 Some(timer) => timer,
@@ -139,37 +143,33 @@ impl Exchanges {
 
     /// Goes on with all requests, as far as they can.
     fn drive(&mut self, context: &mut Context<'_>) {
+        self.late.retain_mut(|late| late.task.as_mut().poll(context).is_pending() && !late.has_begun.get());
         let now = monotonic_clock::now();
-        let through = &mut self.through;
-        self.going.retain_mut(|Exchange { id, deadline, task }| match task.as_mut().poll(context) {
-            Poll::Ready(outcome) => {
-                through.push((*id, outcome));
-                false
+        for mut exchange in std::mem::take(&mut self.going) {
+            match exchange.task.as_mut().poll(context) {
+                Poll::Ready(outcome) => self.through.push((exchange.id, outcome)),
+                Poll::Pending if now >= exchange.deadline => {
+                    let failure = Failure::Network("the response took too long".to_owned());
+                    self.through.push((exchange.id, Err(failure)));
+                    if !exchange.has_begun.get() {
+                        self.late.push(exchange);
+                    }
+                }
+                Poll::Pending => self.going.push(exchange),
             }
-            Poll::Pending if now >= *deadline => {
-                through.push((*id, Err(Failure::Network("the response took too long".to_owned()))));
-                false
-            }
-            Poll::Pending => true,
-        });
+        }
     }
 }
 
-/// Sends a request, and reads its response.
-async fn exchange(request: Request) -> Result<Response, Failure> {
+/// Sends a request, and reads its response. Tells when that has begun.
+async fn exchange(request: Request, has_begun: Rc<Cell<bool>>) -> Result<Response, Failure> {
     let options = RequestOptions::new();
     // A runtime that has no such timeout says so; the total one holds everywhere.
     let timeouts = &request.timeouts;
     let _ = options.set_connect_timeout(Some(nanoseconds(timeouts.connect, CONNECT_TIMEOUT)));
     let _ = options.set_first_byte_timeout(Some(nanoseconds(timeouts.first_byte, SILENCE_TIMEOUT)));
     let _ = options.set_between_bytes_timeout(Some(nanoseconds(timeouts.between_bytes, SILENCE_TIMEOUT)));
-    let (body, contents) = match request.body.is_some() {
-        true => {
-            let (body, contents) = wit_stream::new();
-            (Some(body), Some(contents))
-        }
-        false => (None, None),
-    };
+    let (body, contents) = request.body.is_some().then(wit_stream::new).unzip();
     // What is not written is what stands here.
     let (_, no_trailers) = wit_future::new(|| Ok(None));
     let (outgoing, _) = types::Request::new(headers(&request)?, contents, no_trailers, Some(options));
@@ -178,17 +178,23 @@ async fn exchange(request: Request) -> Result<Response, Failure> {
     outgoing.set_authority(Some(request.url.authority())).map_err(|()| invalid("the host"))?;
     outgoing.set_path_with_query(Some(&path(&request))).map_err(|()| invalid("the path"))?;
 
-    let mut sending = pin!(client::send(outgoing));
-    // Its end closes the body. The peer may answer before it has read all, and then the rest is not written.
+    let mut receiving = pin!(receive(outgoing, &has_begun));
+    // It ends the body. The peer may answer before it has read all, or end without it.
     let mut writing =
         body.zip(request.body).map(|(mut body, bytes)| Box::pin(async move { body.write_all(bytes).await }));
-    let response = poll_fn(|context| {
+    poll_fn(|context| {
         if writing.as_mut().is_some_and(|writing| writing.as_mut().poll(context).is_ready()) {
             writing = None;
         }
-        sending.as_mut().poll(context)
-    });
-    let response = response.await.map_err(failure)?;
+        receiving.as_mut().poll(context)
+    })
+    .await
+}
+
+async fn receive(request: types::Request, has_begun: &Cell<bool>) -> Result<Response, Failure> {
+    let response = client::send(request).await;
+    has_begun.set(true);
+    let response = response.map_err(failure)?;
     let status = response.get_status_code();
     let headers = read_headers(response.get_headers().copy_all());
     let (_, accepted) = wit_future::new(|| Ok(()));
@@ -204,5 +210,7 @@ async fn exchange(request: Request) -> Result<Response, Failure> {
     }
     drop(stream);
     trailers.await.map_err(failure)?;
+    // It may be kept for a while, and is counted by its length.
+    body.shrink_to_fit();
     Ok(Response { status, headers, body })
 }

@@ -28,7 +28,10 @@ use crate::error::{Error, Kind, Result};
 use bindings::exports::spile::streaming::source::Guest;
 use bindings::{wit_future, wit_stream};
 use http::Wasi;
-use wit_bindgen::{FutureReader, StreamReader, StreamWriter, spawn_local};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};
 
 struct Connector;
 
@@ -60,11 +63,11 @@ impl Guest for Connector {
         let (end, summary) = wit_future::new(|| Err(convert::error(let_go())));
         spawn_local(async move {
             let outcome = reading.deliver(&mut rows).await.map_err(convert::error);
-            // What is still in flight ends with the reader.
-            drop(reading);
             drop(rows);
             // Nobody may be interested any more.
             let _ = end.write(outcome).await;
+            // What is still in flight ends here, when all is said: not every runtime keeps its answer from being written down.
+            drop(reading);
         });
         Ok((batches, summary))
     }
@@ -98,27 +101,47 @@ impl Reading {
     /// Hands over all rows.
     async fn deliver(&mut self, rows: &mut StreamWriter<wit::Batch>) -> Result<wit::Summary> {
         loop {
-            match self.step().await? {
+            match self.step(rows).await? {
                 wit::Step::Batch(batch) => {
                     if self.wasi.beside(rows.write_one(batch)).await.is_some() {
                         return Err(let_go());
                     }
                 }
-                wit::Step::Wait(wait) => self.wasi.sleep(wait.until).await,
+                wit::Step::Wait(wait) => {
+                    while !self.wasi.sleep(wait.until).await {
+                        is_wanted(rows).await?;
+                    }
+                }
                 wit::Step::Done(summary) => return Ok(summary),
             }
         }
     }
 
-    async fn step(&mut self) -> Result<wit::Step> {
+    async fn step(&mut self, rows: &mut StreamWriter<wit::Batch>) -> Result<wit::Step> {
         let mut pull = Pull::new(self.max_rows, self.max_bytes);
         loop {
             match self.reader.turn(&mut pull)? {
                 Turn::Said(step) => return convert::step(step, self.encoding),
-                Turn::Blocked(until) => self.reader.accept(self.wasi.outcomes(until).await),
+                Turn::Blocked(until) => {
+                    let outcomes = self.wasi.outcomes(until).await;
+                    if outcomes.is_empty() {
+                        is_wanted(rows).await?;
+                    }
+                    self.reader.accept(outcomes);
+                }
             }
         }
     }
+}
+
+/// Fails where the host has let go of the rows: writing nothing tells it.
+async fn is_wanted(rows: &mut StreamWriter<wit::Batch>) -> Result<()> {
+    let mut nothing = pin!(rows.write(Vec::new()));
+    let is_let_go = |context: &mut Context<'_>| match nothing.as_mut().poll(context) {
+        Poll::Ready((StreamResult::Dropped, _)) => Poll::Ready(true),
+        _ => Poll::Ready(false),
+    };
+    if poll_fn(is_let_go).await { Err(let_go()) } else { Ok(()) }
 }
 
 bindings::export!(Connector with_types_in bindings);

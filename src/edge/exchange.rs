@@ -1,23 +1,39 @@
 //! What a request and its response are in both worlds of WASI: their parts, how long they may take, and how they fail.
 
-use super::http::{self, ErrorCode, Fields, Scheme};
+use super::http::{self, ErrorCode, Fields, RequestOptions, Scheme};
 use crate::engine::transport::Failure;
 use crate::request::{Method, Request};
 
 const SECOND: u64 = 1_000_000_000;
 
 /// For a connection to be made, in nanoseconds.
-pub const CONNECT_TIMEOUT: u64 = 30 * SECOND;
+const CONNECT_TIMEOUT: u64 = 30 * SECOND;
 
 /// For the response to begin, and between two parts of it.
 pub const SILENCE_TIMEOUT: u64 = 60 * SECOND;
 
 /// For the whole exchange. Not every runtime honours the other two, so this one is kept here.
-pub const TOTAL_TIMEOUT: u64 = 300 * SECOND;
+const TOTAL_TIMEOUT: u64 = 300 * SECOND;
 
 /// A timeout of the configuration, which is in milliseconds; else the usual one.
-pub fn nanoseconds(timeout: Option<u64>, usual: u64) -> u64 {
+fn nanoseconds(timeout: Option<u64>, usual: u64) -> u64 {
     timeout.map_or(usual, |timeout| timeout.saturating_mul(SECOND / 1000))
+}
+
+/// How long the whole exchange may take, in nanoseconds.
+pub fn total_timeout(request: &Request) -> u64 {
+    nanoseconds(request.timeouts.total, TOTAL_TIMEOUT)
+}
+
+/// How long the parts of the exchange may take.
+pub fn options(request: &Request) -> RequestOptions {
+    let options = RequestOptions::new();
+    // A runtime that has no such timeout says so; the total one holds everywhere.
+    let timeouts = &request.timeouts;
+    let _ = options.set_connect_timeout(Some(nanoseconds(timeouts.connect, CONNECT_TIMEOUT)));
+    let _ = options.set_first_byte_timeout(Some(nanoseconds(timeouts.first_byte, SILENCE_TIMEOUT)));
+    let _ = options.set_between_bytes_timeout(Some(nanoseconds(timeouts.between_bytes, SILENCE_TIMEOUT)));
+    options
 }
 
 /// That a request has a part which no request may have.

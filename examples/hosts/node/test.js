@@ -324,6 +324,15 @@ test('the event loop stays free, and a signal ends a call that blocks', async (c
     await assert.rejects(check(config, options), reason);
 });
 
+test('answers that come too late are not taken', async (context) => {
+    const { config, get } = await serve(context, '--latency-ms', '400');
+    config.client.timeouts = { total: 0.2 };
+    config.client.error_handler = { max_retries: 2, backoff_factor: 0.3 };
+    const reason = /took too long/;
+    await assert.rejects(read(config, {}), spileError({ kind: 'transient', reason, attempts: 3 }));
+    assert.equal((await get('/_stats')).total, 3);
+});
+
 test('a reader that is left while it waits asks for no more', async (context) => {
     const { config, get } = await serve(context, '--too-many-every', '2', '--retry-after', '2');
     const controller = new AbortController();

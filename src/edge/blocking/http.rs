@@ -3,14 +3,13 @@
 use super::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use super::bindings::wasi::http::outgoing_handler;
 use super::bindings::wasi::http::types::{
-    self, FutureIncomingResponse, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest, RequestOptions,
+    self, FutureIncomingResponse, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest,
 };
 use super::bindings::wasi::io::poll::{self, Pollable};
 use super::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use super::bindings::wasi::random::random;
 use crate::edge::exchange::{
-    CONNECT_TIMEOUT, SILENCE_TIMEOUT, TOTAL_TIMEOUT, failure, headers, invalid, method, nanoseconds, path,
-    read_headers, scheme,
+    SILENCE_TIMEOUT, failure, headers, invalid, method, options, path, read_headers, scheme, total_timeout,
 };
 use crate::engine::transport::{Blocking, Failure, Outcome, RequestId, Transport};
 use crate::request::{Request, Response};
@@ -63,8 +62,7 @@ impl Transport for Wasi {
     fn send(&mut self, id: RequestId, request: Request) {
         match start(&request) {
             Ok(response) => {
-                let total = nanoseconds(request.timeouts.total, TOTAL_TIMEOUT);
-                let deadline = monotonic_clock::now().saturating_add(total);
+                let deadline = monotonic_clock::now().saturating_add(total_timeout(&request));
                 let stage = Stage::Waiting { ready: response.subscribe(), response };
                 self.exchanges.push(Exchange { id, deadline, stage });
             }
@@ -136,17 +134,11 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, Failure> {
     outgoing.set_scheme(Some(&scheme(request))).map_err(|()| invalid("the scheme"))?;
     outgoing.set_authority(Some(request.url.authority())).map_err(|()| invalid("the host"))?;
     outgoing.set_path_with_query(Some(&path(request))).map_err(|()| invalid("the path"))?;
-    let options = RequestOptions::new();
-    // A runtime that has no such timeout says so; the total one holds everywhere.
-    let timeouts = &request.timeouts;
-    let _ = options.set_connect_timeout(Some(nanoseconds(timeouts.connect, CONNECT_TIMEOUT)));
-    let _ = options.set_first_byte_timeout(Some(nanoseconds(timeouts.first_byte, SILENCE_TIMEOUT)));
-    let _ = options.set_between_bytes_timeout(Some(nanoseconds(timeouts.between_bytes, SILENCE_TIMEOUT)));
     let body = match &request.body {
         Some(bytes) => Some((outgoing.body().map_err(|()| invalid("the body"))?, bytes)),
         None => None,
     };
-    let response = outgoing_handler::handle(outgoing, Some(options)).map_err(failure)?;
+    let response = outgoing_handler::handle(outgoing, Some(options(request))).map_err(failure)?;
     if let Some((body, bytes)) = body {
         // Where the body is not wanted the response says why, so it is read in any case.
         if let Ok(stream) = body.write() {

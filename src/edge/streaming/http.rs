@@ -2,13 +2,10 @@
 
 use super::bindings::wasi::clocks0_3_0::{monotonic_clock, system_clock};
 use super::bindings::wasi::http0_3_0::client;
-use super::bindings::wasi::http0_3_0::types::{self, RequestOptions};
+use super::bindings::wasi::http0_3_0::types;
 use super::bindings::wasi::random0_3_0::random;
 use super::bindings::{wit_future, wit_stream};
-use crate::edge::exchange::{
-    CONNECT_TIMEOUT, SILENCE_TIMEOUT, TOTAL_TIMEOUT, failure, headers, invalid, method, nanoseconds, path,
-    read_headers, scheme,
-};
+use crate::edge::exchange::{failure, headers, invalid, method, options, path, read_headers, scheme, total_timeout};
 use crate::engine::transport::{Failure, Outcome, RequestId, Transport};
 use crate::request::{Request, Response};
 use std::cell::{Cell, RefCell};
@@ -93,7 +90,7 @@ impl Wasi {
 
 impl Transport for Wasi {
     fn send(&mut self, id: RequestId, request: Request) {
-        let deadline = monotonic_clock::now().saturating_add(nanoseconds(request.timeouts.total, TOTAL_TIMEOUT));
+        let deadline = monotonic_clock::now().saturating_add(total_timeout(&request));
         let mut exchanges = self.0.borrow_mut();
         let has_begun = Rc::default();
         let task = Box::pin(exchange(request, Rc::clone(&has_begun)));
@@ -163,16 +160,10 @@ impl Exchanges {
 
 /// Sends a request, and reads its response. Tells when that has begun.
 async fn exchange(request: Request, has_begun: Rc<Cell<bool>>) -> Result<Response, Failure> {
-    let options = RequestOptions::new();
-    // A runtime that has no such timeout says so; the total one holds everywhere.
-    let timeouts = &request.timeouts;
-    let _ = options.set_connect_timeout(Some(nanoseconds(timeouts.connect, CONNECT_TIMEOUT)));
-    let _ = options.set_first_byte_timeout(Some(nanoseconds(timeouts.first_byte, SILENCE_TIMEOUT)));
-    let _ = options.set_between_bytes_timeout(Some(nanoseconds(timeouts.between_bytes, SILENCE_TIMEOUT)));
     let (body, contents) = request.body.is_some().then(wit_stream::new).unzip();
     // What is not written is what stands here.
     let (_, no_trailers) = wit_future::new(|| Ok(None));
-    let (outgoing, _) = types::Request::new(headers(&request)?, contents, no_trailers, Some(options));
+    let (outgoing, _) = types::Request::new(headers(&request)?, contents, no_trailers, Some(options(&request)));
     outgoing.set_method(&method(&request)).map_err(|()| invalid("the method"))?;
     outgoing.set_scheme(Some(&scheme(&request))).map_err(|()| invalid("the scheme"))?;
     outgoing.set_authority(Some(request.url.authority())).map_err(|()| invalid("the host"))?;

@@ -36,8 +36,8 @@ component: build
     @scripts/component.sh "{{ target }}/release" spile.wasm tests/end_to_end/imports.txt spile-edge.wasm
 
 # Build the component for hosts of WASI 0.3 (release/spile-streaming.wasm in Cargo's target folder), and say how large it is
-component-streaming: setup
-    cargo run --quiet --release --package spile-component "{{ target }}"
+component-streaming: build
+    "{{ target }}/release/spile-component" "{{ target }}"
     @scripts/component.sh "{{ target }}/release" spile-streaming.wasm tests/portability/streaming/imports.txt
 
 # Print the world of the component

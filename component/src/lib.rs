@@ -80,13 +80,12 @@ pub fn leave(folder: &Path, name: &str, component: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Builds the connector for hosts of WASI 0.3, in Cargo's target folder. Gives the file, `release/spile-streaming.wasm`.
-pub fn streaming(target: &Path) -> Result<PathBuf> {
-    const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// Builds the connector of a workspace for hosts of WASI 0.3, in Cargo's target folder. Gives the file, `release/spile-streaming.wasm`.
+pub fn streaming(workspace: &Path, target: &Path) -> Result<PathBuf> {
     let beside = target.join("release");
     fs::create_dir_all(&beside)?;
     let folder = fs::canonicalize(target)?.join("streaming");
-    let module = compile(Path::new(WORKSPACE), "spile-connector", "streaming", &folder)?;
+    let module = compile(workspace, "spile-connector", "streaming", &folder)?;
     let description = "A tap for REST APIs: rows of a declarative source, as a stream of WASI 0.3";
     let component = describe("spile-streaming", description, &encode(&module)?)?;
     leave(&beside, "spile-streaming.wasm", &component)?;

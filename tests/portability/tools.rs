@@ -22,7 +22,7 @@ static SERVED: LazyLock<PathBuf> = LazyLock::new(|| built("spile-edge.wasm"));
 /// The same engine behind the contract for WASI 0.3, built from the sources as they are.
 pub static STREAMING: LazyLock<PathBuf> = LazyLock::new(|| {
     let target = Path::new(env!("CARGO_BIN_EXE_spile")).ancestors().nth(2).unwrap();
-    spile_component::streaming(target).unwrap()
+    spile_component::streaming(Path::new(ROOT), target).unwrap()
 });
 
 /// The folder of what was set up.
@@ -60,10 +60,11 @@ fn installed(folder: &Path, name: &str) -> String {
     manifest["version"].as_str().unwrap().to_owned()
 }
 
+/// Tests run side by side, and several of them read in Node.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// The copy of a folder of the project beside its npm packages, with the component as a module of JavaScript in `component`.
 pub fn with_packages(folder: &str) -> PathBuf {
-    // Tests run side by side, and two of them read in Node.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let example = copied(folder);
     transpile(&example, &COMPONENT, &[], "digest");
@@ -101,7 +102,6 @@ pub fn streaming_runner() -> Command {
 
 /// The example for Node, with the component of WASI 0.3 too.
 pub fn with_streaming() -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let example = with_packages("examples/hosts/node");
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     transpile(&example, &STREAMING, &["--streaming"], "digest-streaming");

@@ -235,10 +235,11 @@ fn files_that_would_have_to_be_merged_are_refused_before_any_request() {
 
 #[test]
 fn a_database_that_another_run_holds_is_a_destination_error() {
-    let setting = Setting::new(Options { latency_ms: 50, ..Options::default() });
+    let setting = Setting::new(Options { latency_ms: 200, ..Options::default() });
     let first = setting.run(SHIPPED).start();
     wait_until_held(&setting.target());
     setting.run(SHIPPED).outcome().ended_with(5).says(&["out.duckdb"]);
+    setting.api.set_options(Options::default());
     first.end().ended_with(0);
 }
 

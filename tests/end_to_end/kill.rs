@@ -370,6 +370,8 @@ fn of_two_runs_at_once_one_is_told_who_goes_first() {
         let (whole, target) = (stage.database(kind, "whole"), stage.database(kind, "both"));
         assert!(stage.program(&whole).output().unwrap().status.success());
         stage.api.reset_stats();
+        // So that the first run lasts for as long as this test needs to stop it.
+        stage.api.set_options(Options { latency_ms: 200, ..options() });
         let quiet = || process::Stdio::null();
         let mut first = stage.program(&target).stdout(quiet()).stderr(quiet()).spawn().unwrap();
         assert!(stage.api.wait_until(Duration::from_secs(60), |stats| stats.total > 0));
@@ -381,6 +383,7 @@ fn of_two_runs_at_once_one_is_told_who_goes_first() {
         // It stands still, so that it is still there when the second one comes.
         signal(libc::SIGSTOP);
         let second = stage.program(&target).output().unwrap();
+        stage.api.set_options(options());
         signal(libc::SIGCONT);
         let told = String::from_utf8_lossy(&second.stderr).into_owned();
         assert_eq!(second.status.code(), Some(5), "{kind}: {told}");

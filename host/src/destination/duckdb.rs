@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    fs::{self, File, Metadata},
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     thread,
@@ -14,6 +16,7 @@ use adbc_core::{
     options::{OptionDatabase, OptionValue},
 };
 use adbc_driver_manager::ManagedDatabase;
+use rustix::fs::FlockOperation;
 
 use super::{
     Access, DataType, Resources, Session,
@@ -206,7 +209,8 @@ fn open_file(path: &Path, access: Access, resources: &Resources) -> Result<Manag
     if access == Access::Read {
         settings.push(("access_mode", "READ_ONLY"));
     } else {
-        remove_rest(path);
+        // Where that fails, DuckDB says what is wrong.
+        let _ = remove_rest(path);
     }
     let options = settings
         .into_iter()
@@ -214,21 +218,36 @@ fn open_file(path: &Path, access: Access, resources: &Resources) -> Result<Manag
     driver::load(DRIVER)?.new_database_with_opts(options).map_err(|error| explain(&error, path))
 }
 
-/// Removes what is left of a file whose making was cut off: DuckDB writes three headers first, and takes a file with fewer for none of its own.
-/// Nothing can be in it. What is younger than a second may be in the making. Where it cannot be removed, DuckDB says what is wrong.
-fn remove_rest(path: &Path) {
+/// Removes what is left of a file whose making was cut off: DuckDB locks it, then writes three headers, and takes a file with fewer for
+/// none of its own. Nothing can be in it. A file whose maker lives is locked, however long that one stands still; only an empty one
+/// may not be yet, so it has to be a second old.
+///
+/// # Errors
+/// Where the file is not there, is locked or cannot be removed.
+fn remove_rest(path: &Path) -> io::Result<()> {
     const HEADERS: u64 = 3 * 4096;
-    const MAKING: Duration = Duration::from_secs(1);
-    let age = || {
-        let file = fs::metadata(path).ok().filter(|file| file.is_file() && file.len() < HEADERS)?;
-        let is_rest = fs::read(path).is_ok_and(|bytes| bytes.is_empty() || bytes.get(8..12) == Some(b"DUCK"));
-        is_rest.then(|| file.modified().ok()?.elapsed().ok()).flatten()
-    };
-    let Some(young) = age() else { return };
-    thread::sleep(MAKING.saturating_sub(young));
-    if age().is_some_and(|age| age >= MAKING) {
-        let _ = fs::remove_file(path);
+    const LOCKED: Duration = Duration::from_secs(1);
+    let is_short = |file: &Metadata| file.is_file() && file.len() < HEADERS;
+    // No other is opened: closing it would end what locks this process has on it.
+    if !is_short(&fs::metadata(path)?) {
+        return Ok(());
     }
+    let mut file = File::options().read(true).write(true).open(path)?;
+    let before = file.metadata()?;
+    if before.len() == 0 {
+        thread::sleep(LOCKED.saturating_sub(before.modified()?.elapsed().unwrap_or_default()));
+    }
+    // DuckDB's kind of lock, which the standard library has not.
+    rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(HEADERS).read_to_end(&mut bytes)?;
+    let (held, there) = (file.metadata()?, fs::metadata(path)?);
+    let is_rest = is_short(&held) && (bytes.is_empty() || bytes.get(8..12) == Some(b"DUCK"));
+    // Whoever came before may have made it anew.
+    if is_rest && (held.dev(), held.ino()) == (there.dev(), there.ino()) {
+        fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 /// Why a file could not be opened.
@@ -269,8 +288,8 @@ mod tests {
         let name = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
         // SAFETY: the name is one, and outlives the call.
         assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
-        remove_rest(&file);
-        remove_rest(&pipe);
+        remove_rest(&file).unwrap();
+        remove_rest(&pipe).unwrap();
         assert_eq!((file.exists(), pipe.exists()), (false, true));
     }
 

@@ -1,6 +1,14 @@
 //! Files that cannot be opened.
 
-use std::{env, ffi::OsStr, fs, path::Path, process::Command};
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{self, File},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    process::Command,
+    time::UNIX_EPOCH,
+};
 #[cfg(target_os = "linux")]
 use std::{os::unix::fs::symlink, path::PathBuf};
 
@@ -117,6 +125,20 @@ fn a_file_whose_making_was_cut_off_is_made_anew() {
         database.run(merge_users(), vec![users("s", &[1], "a")]);
         assert_eq!(database.rows("SELECT count(*) FROM data.users"), ["1"]);
     }
+}
+
+#[test]
+fn a_file_in_the_making_is_left_to_who_makes_it() {
+    let database = Database::new(Kind::DuckDb);
+    let mut child = Child::start(&database.target(), "hold");
+    child.wait_for("holding");
+    // As if it stood still since before the second header.
+    let file = File::options().write(true).open(&database.path).unwrap();
+    file.set_len(4096).unwrap();
+    file.set_modified(UNIX_EPOCH).unwrap();
+    assert_eq!(begin(&database.path).message, "another process has the database open");
+    assert_eq!(fs::metadata(&database.path).unwrap().ino(), file.metadata().unwrap().ino());
+    child.kill();
 }
 
 #[test]

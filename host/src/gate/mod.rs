@@ -25,6 +25,7 @@ mod credentials;
 mod echo;
 mod failure;
 mod headers;
+mod hooks;
 mod kept;
 mod origin;
 mod pattern;

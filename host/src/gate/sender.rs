@@ -13,11 +13,10 @@ use super::policy::Policy;
 use super::redactor::Redactor;
 use super::rehearsal::{Asked, Rehearsal};
 use super::slots::Unfilled;
-use super::tape::{self, Tape};
+use super::tape::Tape;
 use crate::limits::{self, Limits};
 use crate::{Class, Error};
 use bytes::Bytes;
-use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sha2::Digest;
@@ -30,17 +29,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
-use wasmtime_wasi_http::p2::DEFAULT_OUTGOING_BODY_BUFFER_CHUNKS;
-use wasmtime_wasi_http::{Error as Code, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
-
-/// A future as the hooks of wasmtime want it.
-pub(super) type Boxed<T> = Box<dyn Future<Output = T> + Send>;
+use wasmtime_wasi_http::{Error as Code, RequestOptions, WasiBody};
 
 /// The longest that a request for a token takes, so that all attempts fit into the time that a connector gives a request.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How much of a body a connector hands over at once, in bytes. Requests that are never sent keep that in the host's memory.
-const BODY_CHUNK: usize = 16 << 10;
 
 /// The largest response with a token, in bytes.
 const TOKEN_RESPONSE: usize = 1 << 20;
@@ -80,7 +72,7 @@ pub(super) struct Run {
 /// that the connector sees, and that [`Gate::denial`] keeps for the person.
 #[derive(Clone)]
 pub struct Gate {
-    run: Arc<Run>,
+    pub(super) run: Arc<Run>,
     tape: Option<Tape>,
     kept: Option<KeptAnswers>,
 }
@@ -554,56 +546,4 @@ fn check_size(headers: &HeaderMap, limits: &Limits, code: fn(Option<u32>) -> Cod
 /// before it is sent, so that is not taken.
 fn shorter(asked: Option<Duration>, cap: Duration) -> Duration {
     asked.filter(|asked| !asked.is_zero()).map_or(cap, |asked| asked.min(cap))
-}
-
-impl WasiHttpHooks for Gate {
-    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
-        headers::is_forbidden(name)
-    }
-
-    // Also to be overridden: trailers are filtered by this one (GHSA-jxcf-8qw5-5c33).
-    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        Arc::new(headers::is_forbidden)
-    }
-
-    // The client makes it from the URL.
-    fn set_host_header(&mut self) -> bool {
-        false
-    }
-
-    // A connector says which; it is part of the origin.
-    fn default_scheme(&mut self) -> Option<Scheme> {
-        None
-    }
-
-    // A connector that cannot be told how a body flows cannot depend on it.
-    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
-        match self.tape {
-            Some(_) => tape::pieces(self.run.limits.request_size),
-            None => DEFAULT_OUTGOING_BODY_BUFFER_CHUNKS,
-        }
-    }
-
-    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        match self.tape {
-            Some(_) => tape::PIECE,
-            None => BODY_CHUNK,
-        }
-    }
-
-    fn send_request(
-        &mut self,
-        request: Request<WasiBody>,
-        options: Option<RequestOptions>,
-        _processed: Boxed<Result<(), Code>>,
-    ) -> Boxed<Result<(Response<WasiBody>, Boxed<Result<(), Code>>), Code>> {
-        let (run, kept, options) = (self.run.clone(), self.kept.clone(), options.unwrap_or_default());
-        let response: Boxed<_> = match &self.tape {
-            Some(tape) => tape::send(tape, run, request, options),
-            None => Box::new(async move {
-                run.clone().send(request, options, kept).await.map_err(|failure| run.remember(failure))
-            }),
-        };
-        Box::new(async move { Ok((Box::into_pin(response).await?, Box::new(async { Ok(()) }) as Boxed<_>)) })
-    }
 }

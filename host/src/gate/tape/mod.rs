@@ -28,8 +28,9 @@ mod recorder;
 
 use super::failure::Failure;
 use super::headers;
+use super::hooks::Boxed;
 use super::redactor::Redactor;
-use super::sender::{Boxed, Run, target};
+use super::sender::{Run, target};
 use crate::load::Repeats;
 use crate::{Class, Error, Result};
 use bytes::Bytes;
